@@ -1,0 +1,149 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"cube/worker/task"
+)
+
+// MaxBody is the most bytes that a request's body may have.
+const MaxBody = 1 << 20
+
+// Lenient is what a client puts into the header Prefer to have additions in
+// its request ignored rather than refused (RFC 7240, section 4.4).
+const Lenient = "handling=lenient"
+
+// Decode reads the one JSON value of a request's body into v. The body must be
+// declared application/json, be no longer than [MaxBody] and hold nothing after
+// the value; a field that v does not have is refused unless the request prefers
+// lenient handling. The error is an [*Error].
+func Decode(r *http.Request, v any) error {
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	return Unmarshal(body, v, IsLenient(r))
+}
+
+// IsLenient reports whether the request asks for additions to be ignored.
+func IsLenient(r *http.Request) bool {
+	for _, preference := range r.Header.Values("Prefer") {
+		if strings.Contains(preference, Lenient) {
+			return true
+		}
+	}
+	return false
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return nil, New(CodeUnsupportedMedia, "the Content-Type is %q; want application/json", r.Header.Get("Content-Type"))
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, New(CodeTooLarge, "the body is longer than %d bytes", MaxBody)
+	}
+	if err != nil {
+		return nil, New(CodeBadRequest, "the body could not be read: %v", err)
+	}
+	return body, nil
+}
+
+// Unmarshal reads exactly one JSON value. The error is an [*Error].
+func Unmarshal(body []byte, v any, lenient bool) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if !lenient {
+		dec.DisallowUnknownFields()
+	}
+	if err := dec.Decode(v); err != nil {
+		return describe(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return New(CodeBadRequest, "the body holds more than one JSON value")
+	}
+	return nil
+}
+
+// describe turns an error of encoding/json into a sentence that names the
+// field or the place.
+func describe(err error) *Error {
+	var (
+		syntax  *json.SyntaxError
+		typeErr *json.UnmarshalTypeError
+	)
+	const unknown = "json: unknown field "
+	switch {
+	case errors.Is(err, io.EOF):
+		return New(CodeBadRequest, "the body is empty; want a JSON object")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return New(CodeBadRequest, "the JSON is cut off")
+	case errors.As(err, &syntax):
+		return New(CodeBadRequest, "not JSON: %v, at byte %d", syntax, syntax.Offset)
+	case errors.As(err, &typeErr):
+		return New(CodeInvalid, "%s: a JSON %s does not fit; want %s", fieldOr(typeErr.Field, "the body"), typeErr.Value, typeErr.Type).
+			WithField(typeErr.Field)
+	case strings.HasPrefix(err.Error(), unknown):
+		field := strings.Trim(strings.TrimPrefix(err.Error(), unknown), `"`)
+		return New(CodeInvalid, "%s: there is no such field", field).WithField(field)
+	default:
+		return New(CodeInvalid, "%v", err)
+	}
+}
+
+func fieldOr(field, other string) string {
+	if field == "" {
+		return other
+	}
+	return field
+}
+
+// DecodeTask reads what a manager's POST /tasks takes: a Task, or the book's
+// Event around one, which is told by its member "Task".
+func DecodeTask(r *http.Request) (*task.Task, error) {
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	return UnmarshalTask(body, IsLenient(r))
+}
+
+// UnmarshalTask is [DecodeTask] on bytes.
+func UnmarshalTask(body []byte, lenient bool) (*task.Task, error) {
+	var members map[string]json.RawMessage
+	if err := Unmarshal(body, &members, true); err != nil {
+		return nil, err
+	}
+	if members == nil {
+		return nil, New(CodeBadRequest, "the body is null; want a JSON object")
+	}
+	if _, isEvent := members["Task"]; !isEvent {
+		t := new(task.Task)
+		return t, Unmarshal(body, t, lenient)
+	}
+	var event task.Event
+	if err := Unmarshal(body, &event, lenient); err != nil {
+		return nil, err
+	}
+	switch event.State {
+	case task.Pending, task.Scheduled, task.Running:
+		return &event.Task, nil
+	}
+	return nil, New(CodeInvalid, "State: an event here asks for running, not %s; DELETE stops a task", event.State).WithField("State")
+}
+
+// CheckJSON returns an error unless the bytes are of the size and form that
+// [Decode] takes. It serves clients that pass a file on.
+func CheckJSON(body []byte) error {
+	if len(body) > MaxBody {
+		return fmt.Errorf("%d bytes are more than the %d that a request may have", len(body), MaxBody)
+	}
+	return Unmarshal(body, new(json.RawMessage), true)
+}

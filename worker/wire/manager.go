@@ -1,0 +1,72 @@
+package wire
+
+import (
+	"time"
+
+	"cube/worker/task"
+)
+
+// PlacedTask is a task as the manager shows it.
+type PlacedTask struct {
+	task.Task
+	// Node is the name of the node that has the task; empty while pending.
+	Node string `json:",omitempty"`
+	// StopRequested is set once somebody asked for the task to stop.
+	StopRequested bool `json:",omitempty"`
+	// PendingReason is why the task is on no node yet, in a sentence.
+	PendingReason string    `json:",omitempty"`
+	SubmitTime    time.Time `json:",omitzero"` // manager's clock
+}
+
+// NodeState is the manager's view of a node.
+type NodeState string
+
+// The states of a node. Only a ready node is preferred; see the scheduler for
+// what a stale one may still take.
+const (
+	NodeUnknown  NodeState = "unknown"  // joined, never read
+	NodeReady    NodeState = "ready"    // its last reading is fresh
+	NodeStale    NodeState = "stale"    // its last reading is old
+	NodeDraining NodeState = "draining" // takes no new tasks
+	NodeDown     NodeState = "down"     // not read for longer than the node timeout
+)
+
+// Join is the body of the manager's POST /nodes.
+type Join struct {
+	// URL is the worker's base URL, as the manager reaches it.
+	URL string
+	// Name defaults to the URL's host and port.
+	Name   string            `json:",omitempty"`
+	Labels map[string]string `json:",omitempty"`
+}
+
+// Node is a node as the manager lists it. A figure that is not known is null.
+type Node struct {
+	Name   string
+	URL    string
+	State  NodeState
+	Labels map[string]string `json:",omitempty"`
+	// LastError is why the last attempt to read it failed; empty when it did not.
+	LastError string `json:",omitempty"`
+	// ReadingAge is how old the reading is, in seconds.
+	ReadingAge *float64
+	Tasks      int // live tasks placed there
+
+	CpuUsageRatio   *float64 // measured, 0–1
+	CpuCores        *float64
+	MemoryTotal     *float64 // bytes
+	MemoryAvailable *float64 // bytes, measured
+	DiskTotal       *float64 // bytes, of the task data root
+	DiskAvailable   *float64 // bytes, measured
+	Load1           *float64
+
+	Allocatable *task.Resources // what tasks may ask for in all
+	Promised    task.Resources  // what live tasks there asked for
+}
+
+// TargetGroup is one entry of Prometheus' HTTP service discovery and of a
+// file_sd file.
+type TargetGroup struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}

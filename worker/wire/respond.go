@@ -1,0 +1,31 @@
+package wire
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// WriteJSON answers with status and v as JSON. A nil slice is written as the
+// caller gives it: lists must be made non-nil to be "[]".
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		WriteError(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	// The client may be gone: nobody is left to tell.
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// WriteError answers with err in the one error shape.
+func WriteError(w http.ResponseWriter, err error) {
+	e := AsError(err)
+	body, _ := json.Marshal(e) // a struct of strings and an int
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(e.HTTPStatusCode)
+	_, _ = w.Write(append(body, '\n'))
+}
