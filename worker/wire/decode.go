@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -125,8 +124,11 @@ func UnmarshalTask(body []byte, lenient bool) (*task.Task, error) {
 		return nil, New(CodeBadRequest, "the body is null; want a JSON object")
 	}
 	if _, isEvent := members["Task"]; !isEvent {
-		t := new(task.Task)
-		return t, Unmarshal(body, t, lenient)
+		var t task.Task
+		if err := Unmarshal(body, &t, lenient); err != nil {
+			return nil, err
+		}
+		return &t, nil
 	}
 	var event task.Event
 	if err := Unmarshal(body, &event, lenient); err != nil {
@@ -137,13 +139,4 @@ func UnmarshalTask(body []byte, lenient bool) (*task.Task, error) {
 		return &event.Task, nil
 	}
 	return nil, New(CodeInvalid, "State: an event here asks for running, not %s; DELETE stops a task", event.State).WithField("State")
-}
-
-// CheckJSON returns an error unless the bytes are of the size and form that
-// [Decode] takes. It serves clients that pass a file on.
-func CheckJSON(body []byte) error {
-	if len(body) > MaxBody {
-		return fmt.Errorf("%d bytes are more than the %d that a request may have", len(body), MaxBody)
-	}
-	return Unmarshal(body, new(json.RawMessage), true)
 }
