@@ -1,0 +1,112 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"cube/scheduler"
+	"cube/worker/task"
+	"cube/worker/wire"
+)
+
+// Submit hands a task to the manager. It returns once the task is on the
+// manager's disk. A task without an ID is given one; one that has an ID can be
+// submitted again after a lost answer, and is accepted once.
+func (c *Client) Submit(ctx context.Context, t *task.Task) (wire.PlacedTask, error) {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return wire.PlacedTask{}, fmt.Errorf("the task cannot be written as JSON: %w", err)
+	}
+	return c.SubmitJSON(ctx, body)
+}
+
+// SubmitJSON hands on a task as people write it: a Task, or the book's Event
+// around one. A field that the manager does not know is refused.
+func (c *Client) SubmitJSON(ctx context.Context, body []byte) (wire.PlacedTask, error) {
+	if err := wire.CheckJSON(body); err != nil {
+		return wire.PlacedTask{}, err
+	}
+	var placed wire.PlacedTask
+	_, err := c.ask(ctx, http.MethodPost, "/tasks", nil, body, &placed)
+	return placed, err
+}
+
+// Tasks lists all tasks the manager knows, oldest first.
+func (c *Client) Tasks(ctx context.Context) ([]wire.PlacedTask, error) {
+	tasks := []wire.PlacedTask{}
+	_, err := c.ask(ctx, http.MethodGet, "/tasks", nil, nil, &tasks)
+	return tasks, err
+}
+
+// Task returns one task. An unknown one is a [*wire.Error] with the code
+// not_found.
+func (c *Client) Task(ctx context.Context, id uuid.UUID) (wire.PlacedTask, error) {
+	var placed wire.PlacedTask
+	_, err := c.ask(ctx, http.MethodGet, taskPath(id, ""), nil, nil, &placed)
+	return placed, err
+}
+
+// Stop asks for a task to be stopped. It returns once that wish is on the
+// manager's disk; the task has ended when its state says so. Asked again, it
+// succeeds again.
+func (c *Client) Stop(ctx context.Context, id uuid.UUID) error {
+	_, err := c.ask(ctx, http.MethodDelete, taskPath(id, ""), nil, nil, nil)
+	return err
+}
+
+// Decision returns the last decision about a task: why it is where it is, or
+// why it is nowhere.
+func (c *Client) Decision(ctx context.Context, id uuid.UUID) (scheduler.Decision, error) {
+	var decision scheduler.Decision
+	_, err := c.ask(ctx, http.MethodGet, taskPath(id, "/decision"), nil, nil, &decision)
+	return decision, err
+}
+
+// LogQuery narrows a task's output.
+type LogQuery struct {
+	Follow bool      // go on until the task ends or the context does
+	Tail   int       // the last so many lines; negative: all
+	Since  time.Time // zero: from the beginning
+	Stdout bool      // neither set means both
+	Stderr bool
+}
+
+// Values returns the query as it stands in a URL.
+func (q LogQuery) Values() url.Values {
+	values := url.Values{}
+	if q.Follow {
+		values.Set("follow", "1")
+	}
+	if q.Tail >= 0 {
+		values.Set("tail", strconv.Itoa(q.Tail))
+	}
+	if !q.Since.IsZero() {
+		values.Set("since", q.Since.Format(time.RFC3339Nano))
+	}
+	if q.Stdout {
+		values.Set("stdout", "1")
+	}
+	if q.Stderr {
+		values.Set("stderr", "1")
+	}
+	return values
+}
+
+// Logs returns a task's output as its worker streams it; the caller closes it.
+func (c *Client) Logs(ctx context.Context, id uuid.UUID, q LogQuery) (io.ReadCloser, error) {
+	answer, err := c.do(ctx, http.MethodGet, taskPath(id, "/logs"), q.Values(), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+func taskPath(id uuid.UUID, rest string) string { return "/tasks/" + id.String() + rest }
