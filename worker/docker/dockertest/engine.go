@@ -1,0 +1,69 @@
+package dockertest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+	"github.com/google/uuid"
+)
+
+// OwnerLabel is the label by which the Docker runtime tells the containers of
+// one worker from those of others.
+const OwnerLabel = "cube.owner"
+
+const (
+	answerTimeout  = 5 * time.Second
+	cleanupTimeout = 60 * time.Second
+)
+
+// Client connects to the engine that the environment names, or to the one at
+// the default socket. The test is skipped where none answers.
+func Client(t testing.TB) *client.Client {
+	t.Helper()
+	engine, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatalf("the Docker engine's address: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := engine.Close(); err != nil {
+			t.Errorf("close the connection to the Docker engine: %v", err)
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
+	defer cancel()
+	if _, err := engine.Ping(ctx); err != nil {
+		t.Skipf("needs a Docker engine: %v", err)
+	}
+	return engine
+}
+
+// Owner returns an owner that nobody else has. At the end of the test every
+// container that carries it is removed.
+func Owner(t testing.TB) string {
+	t.Helper()
+	engine := Client(t)
+	owner := "test-" + uuid.NewString()
+	t.Cleanup(func() { removeAll(t, engine, owner) })
+	return owner
+}
+
+// removeAll removes the owner's containers. The test's own context has ended
+// by then.
+func removeAll(t testing.TB, engine *client.Client, owner string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), cleanupTimeout)
+	defer cancel()
+	all, err := engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", OwnerLabel+"="+owner))})
+	if err != nil {
+		t.Errorf("list the containers of %s: %v", owner, err)
+	}
+	for _, c := range all {
+		if err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+			t.Errorf("remove container %v: %v", c.Names, err)
+		}
+	}
+}

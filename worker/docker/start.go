@@ -1,0 +1,111 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"cube/worker"
+	"cube/worker/task"
+)
+
+// startAttempts bounds how often a start begins again because the container
+// vanished under it.
+const startAttempts = 3
+
+// errVanished says that somebody removed the container while it was being
+// started.
+var errVanished = errors.New("the container was removed while it was being started")
+
+// Start makes the run's container, its image pulled where the task's policy
+// says so, and starts it. A container that there is already for the key is
+// taken as it is: started if it never was, returned if it runs or has ended.
+func (r *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (worker.Run, error) {
+	if t.Image == "" {
+		return worker.Run{}, fmt.Errorf("task %s has no Image, which the Docker runtime needs", key.Task)
+	}
+	name := containerName(key)
+	if err := r.claims.acquire(ctx, name); err != nil {
+		return worker.Run{}, err
+	}
+	defer r.claims.release(name)
+	for attempt := 1; ; attempt++ {
+		run, err := r.start(ctx, key, t)
+		if errors.Is(err, errVanished) && attempt < startAttempts {
+			continue
+		}
+		if err != nil {
+			r.discard(ctx, name)
+			return worker.Run{}, fmt.Errorf("start container %s: %w", name, err)
+		}
+		return run, nil
+	}
+}
+
+// start is one attempt.
+func (r *Runtime) start(ctx context.Context, key worker.Key, t *task.Task) (worker.Run, error) {
+	name := containerName(key)
+	err := r.create(ctx, key, t)
+	if errdefs.IsConflict(err) {
+		there, findErr := r.find(ctx, name)
+		switch {
+		case errors.Is(findErr, errForeign):
+			return worker.Run{}, findErr
+		case errors.Is(findErr, worker.ErrUnknownRun):
+			return worker.Run{}, errVanished
+		case findErr != nil:
+			return worker.Run{}, findErr
+		case there.State.Status != container.StateCreated:
+			return runOf(key, there), nil
+		}
+	} else if err != nil {
+		return worker.Run{}, err
+	}
+
+	if err := r.client.ContainerStart(ctx, name, container.StartOptions{}); errdefs.IsNotFound(err) {
+		return worker.Run{}, fmt.Errorf("%w: %w", errVanished, err)
+	} else if err != nil {
+		return worker.Run{}, err
+	}
+	started, err := r.find(ctx, name)
+	if err != nil {
+		return worker.Run{}, err
+	}
+	return runOf(key, started), nil
+}
+
+// create makes the container, and pulls the image if that is missing. Asking
+// for the container first saves the question for the image in the usual case.
+func (r *Runtime) create(ctx context.Context, key worker.Key, t *task.Task) error {
+	if t.ImagePullPolicy == pullAlways {
+		if err := r.pull(ctx, t.Image); err != nil {
+			return err
+		}
+	}
+	err := r.createOnce(ctx, key, t)
+	if !errdefs.IsNotFound(err) || t.ImagePullPolicy == pullAlways {
+		return err
+	}
+	if t.ImagePullPolicy == pullNever {
+		return fmt.Errorf("the task's pull policy is never: %w", err)
+	}
+	if err := r.pull(ctx, t.Image); err != nil {
+		return err
+	}
+	return r.createOnce(ctx, key, t)
+}
+
+func (r *Runtime) createOnce(ctx context.Context, key worker.Key, t *task.Task) error {
+	name := containerName(key)
+	created, err := r.client.ContainerCreate(ctx, r.containerConfig(key, t), r.hostConfig(t), nil, nil, name)
+	for _, warning := range created.Warnings {
+		r.log.DebugContext(ctx, "the engine warned of a container", "container", name, "warning", warning)
+	}
+	if err != nil {
+		return fmt.Errorf("image %q: %w", t.Image, err)
+	}
+	return nil
+}

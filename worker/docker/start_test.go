@@ -1,0 +1,179 @@
+package docker_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"cube/worker"
+	"cube/worker/docker/dockertest"
+	"cube/worker/task"
+)
+
+func testStartIsIdempotent(t *testing.T, image string) {
+	engine := dockertest.Client(t)
+	owner := dockertest.Owner(t)
+	runtime := newRuntime(t, owner)
+
+	t.Run("while it runs", func(t *testing.T) {
+		key, what := newTask(image, "forever")
+		first := start(t, runtime, key, what)
+		// By the same worker, and by one that was started after a crash.
+		for _, again := range []starter{runtime, newRuntime(t, owner)} {
+			if run, err := again.Start(t.Context(), key, what); err != nil || run.Handle != first.Handle || !run.StartTime.Equal(first.StartTime) {
+				t.Errorf("started again as %+v, %v; the first was %+v", run, err, first)
+			}
+		}
+	})
+
+	t.Run("after it has ended", func(t *testing.T) {
+		key, what := newTask(image, "exit", "4")
+		first := start(t, runtime, key, what)
+		wait(t, runtime, key)
+		run, err := runtime.Start(t.Context(), key, what)
+		if err != nil || run.Handle != first.Handle || !run.StartTime.Equal(first.StartTime) || run.Exit == nil || *run.Exit.Code != 4 {
+			t.Errorf("started again as %+v, %v; want the ended run %+v", run, err, first)
+		}
+	})
+
+	t.Run("at the same time", func(t *testing.T) {
+		key, what := newTask(image, "forever")
+		handles := make(chan string, 8)
+		for range cap(handles) {
+			go func() {
+				run, err := runtime.Start(t.Context(), key, what)
+				if err != nil {
+					t.Errorf("start: %v", err)
+				}
+				handles <- run.Handle
+			}()
+		}
+		first := <-handles
+		for range cap(handles) - 1 {
+			if handle := <-handles; handle != first {
+				t.Errorf("started as %s and as %s", first, handle)
+			}
+		}
+	})
+
+	t.Run("after a crash between create and start", func(t *testing.T) {
+		key, what := newTask(image, "forever")
+		created, err := engine.ContainerCreate(t.Context(), &container.Config{
+			Image: image, Cmd: what.Command, Labels: map[string]string{dockertest.OwnerLabel: owner},
+		}, nil, nil, nil, "cube-"+key.String())
+		if err != nil {
+			t.Fatalf("create: %v", err)
+		}
+		run := start(t, runtime, key, what)
+		if run.Handle != created.ID || run.Exit != nil {
+			t.Errorf("started as %+v; want the container that was there, %s", run, created.ID)
+		}
+	})
+
+	t.Run("what was never started goes", func(t *testing.T) {
+		key, what := newTask(image, "forever")
+		name := "cube-" + key.String()
+		if _, err := engine.ContainerCreate(t.Context(), &container.Config{
+			Image: image, Cmd: what.Command, Labels: map[string]string{dockertest.OwnerLabel: owner},
+		}, nil, nil, nil, name); err != nil {
+			t.Fatalf("create: %v", err)
+		}
+		newRuntime(t, owner)
+		eventually(t, 10*time.Second, "the container is removed", func() bool {
+			_, err := engine.ContainerInspect(t.Context(), name)
+			return errdefs.IsNotFound(err)
+		})
+	})
+}
+
+func testStartFailsCleanly(t *testing.T, image string) {
+	engine := dockertest.Client(t)
+	owner := dockertest.Owner(t)
+	runtime := newRuntime(t, owner)
+	for _, test := range []struct {
+		name   string
+		change func(*task.Task)
+		want   []string // what the error has to name
+	}{
+		{"no image", func(t *task.Task) { t.Image = "" }, []string{"no Image"}},
+		{"missing image, never pulled", func(t *task.Task) { t.Image = "cube-test-missing:1" }, []string{`"cube-test-missing:1"`, "pull policy is never"}},
+		{"missing image, no registry", func(t *task.Task) {
+			t.Image, t.ImagePullPolicy = "127.0.0.1:9/cube-test-missing:1", ""
+		}, []string{`"127.0.0.1:9/cube-test-missing:1"`, "could not be pulled", "connection refused"}},
+		{"always pulled, no registry", func(t *task.Task) {
+			t.Image, t.ImagePullPolicy = "127.0.0.1:9/cube-test-missing:1", "always"
+		}, []string{`"127.0.0.1:9/cube-test-missing:1"`, "could not be pulled"}},
+		{"not an image", func(t *task.Task) { t.Image, t.ImagePullPolicy = "No Such", "" }, []string{"No Such"}},
+		{"unknown user", func(t *task.Task) { t.User = "nobody-of-that-name" }, []string{"nobody-of-that-name"}},
+		{"memory below the engine's least", func(t *task.Task) { t.Memory = 4096 }, []string{"emory"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			key, what := newTask(image, "forever")
+			test.change(what)
+			run, err := runtime.Start(t.Context(), key, what)
+			if err == nil {
+				t.Fatalf("started as %+v", run)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error %q does not say %q", err, want)
+				}
+			}
+			if strings.ContainsRune(err.Error(), '\n') {
+				t.Errorf("the error %q is more than a line", err)
+			}
+			if _, err := engine.ContainerInspect(t.Context(), "cube-"+key.String()); !errdefs.IsNotFound(err) {
+				t.Errorf("something is left of it: %v", err)
+			}
+		})
+	}
+
+	t.Run("another owner's name", func(t *testing.T) {
+		key, what := newTask(image, "forever")
+		other := newRuntime(t, dockertest.Owner(t))
+		start(t, other, key, what)
+		if run, err := runtime.Start(t.Context(), key, what); err == nil || !strings.Contains(err.Error(), "another owner") {
+			t.Errorf("started as %+v, %v; want a refusal", run, err)
+		}
+		if runs, err := other.List(t.Context()); err != nil || len(runs) != 1 || runs[0].Exit != nil {
+			t.Errorf("the other owner's run is now %+v, %v", runs, err)
+		}
+	})
+
+	t.Run("caller gone", func(t *testing.T) {
+		key, what := newTask(image, "forever")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if run, err := runtime.Start(ctx, key, what); !errors.Is(err, context.Canceled) {
+			t.Errorf("started as %+v, %v; want the context's error", run, err)
+		}
+		if runs, err := runtime.List(t.Context()); err != nil || len(runs) != 0 {
+			t.Errorf("left %+v, %v", runs, err)
+		}
+	})
+}
+
+type starter interface {
+	Start(context.Context, worker.Key, *task.Task) (worker.Run, error)
+}
+
+// eventually looks at a condition that no event tells of, until it holds.
+func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			t.Fatalf("after %v it does not hold: %s", within, what)
+		}
+	}
+}

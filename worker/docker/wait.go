@@ -1,0 +1,94 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"cube/worker"
+)
+
+// Wait blocks until the run has ended and says how. While the engine is away
+// it goes on waiting.
+func (r *Runtime) Wait(ctx context.Context, key worker.Key) (worker.Exit, error) {
+	name := containerName(key)
+	me := r.watch.add(name)
+	defer r.watch.drop(name, me)
+	for {
+		c, err := r.inspect(ctx, key)
+		died := r.watch.lastDied(me)
+		switch {
+		case err == nil && !c.State.Running:
+			return exitOf(c.State), nil
+		case errors.Is(err, worker.ErrUnknownRun) && died != nil:
+			// Somebody else removed it; what the event said stands.
+			return *died, nil
+		case errors.Is(err, worker.ErrUnknownRun):
+			return worker.Exit{}, err
+		case err != nil && ctx.Err() == nil:
+			r.watch.doubt()
+		}
+		select {
+		case <-me.wake:
+		case <-ctx.Done():
+			return worker.Exit{}, ctx.Err()
+		case <-r.ctx.Done():
+			return worker.Exit{}, errClosed
+		}
+	}
+}
+
+// errClosed is what blocked calls return when the runtime is closed.
+var errClosed = errors.New("the Docker runtime was closed")
+
+// Stop sends the container SIGTERM, or the signal its image names instead, and
+// SIGKILL after grace. With its first process all others of the container end.
+func (r *Runtime) Stop(ctx context.Context, key worker.Key, grace time.Duration) error {
+	c, err := r.inspect(ctx, key)
+	switch {
+	case errors.Is(err, worker.ErrUnknownRun):
+		return nil
+	case err != nil:
+		return err
+	case !c.State.Running:
+		return nil
+	}
+	polite := c.Config.StopSignal
+	if polite == "" {
+		polite = "SIGTERM"
+	}
+	if err := r.signal(ctx, key, polite); err != nil {
+		return err
+	}
+	patience, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := r.ended(patience, key); err == nil || patience.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	if err := r.signal(ctx, key, "SIGKILL"); err != nil {
+		return err
+	}
+	return r.ended(ctx, key)
+}
+
+// ended blocks until the run has ended or is gone.
+func (r *Runtime) ended(ctx context.Context, key worker.Key) error {
+	if _, err := r.Wait(ctx, key); err != nil && !errors.Is(err, worker.ErrUnknownRun) {
+		return err
+	}
+	return nil
+}
+
+// signal sends a signal to the container's first process. One that has ended
+// or is gone is no error.
+func (r *Runtime) signal(ctx context.Context, key worker.Key, signal string) error {
+	name := containerName(key)
+	err := r.client.ContainerKill(ctx, name, signal)
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		return fmt.Errorf("send %s to container %s: %w", signal, name, err)
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/system"
+
+	"cube/worker"
+)
+
+// eventSource is what the watcher needs of the engine's client.
+type eventSource interface {
+	Info(context.Context) (system.Info, error)
+	Events(context.Context, events.ListOptions) (<-chan events.Message, <-chan error)
+	ContainerList(context.Context, container.ListOptions) ([]container.Summary, error)
+}
+
+// watcher follows the engine's events and wakes the waiters of containers that
+// died. It reconnects for as long as it runs.
+type watcher struct {
+	engine eventSource
+	owner  string
+	log    *slog.Logger
+	// listed is called with all the owner's containers after each connect.
+	listed func(context.Context, []container.Summary)
+	// doubted asks for a fresh connection; see doubt.
+	doubted chan struct{}
+
+	mu      sync.Mutex                      // guards waiters and what is in them
+	waiters map[string]map[*waiter]struct{} // by container name
+}
+
+// waiter waits for one container.
+type waiter struct {
+	// wake has a value when the container is worth another look.
+	wake chan struct{}
+	// died is what the last die event said; nil if there was none.
+	died *worker.Exit
+}
+
+func newWatcher(engine eventSource, owner string, log *slog.Logger, listed func(context.Context, []container.Summary)) *watcher {
+	return &watcher{
+		engine: engine, owner: owner, log: log, listed: listed,
+		doubted: make(chan struct{}, 1),
+		waiters: make(map[string]map[*waiter]struct{}),
+	}
+}
+
+// add registers a waiter. It has to be registered before the container is
+// looked at, so that no end falls between the two.
+func (w *watcher) add(name string) *waiter {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	one := &waiter{wake: make(chan struct{}, 1)}
+	if w.waiters[name] == nil {
+		w.waiters[name] = make(map[*waiter]struct{})
+	}
+	w.waiters[name][one] = struct{}{}
+	return one
+}
+
+// drop undoes add.
+func (w *watcher) drop(name string, one *waiter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.waiters[name], one)
+	if len(w.waiters[name]) == 0 {
+		delete(w.waiters, name)
+	}
+}
+
+// lastDied is what the last die event said to the waiter, if there was one.
+func (w *watcher) lastDied(one *waiter) *worker.Exit {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return one.died
+}
+
+// doubt asks for a fresh connection and listing: the engine gave an answer
+// that it does not give when it is well.
+func (w *watcher) doubt() {
+	select {
+	case w.doubted <- struct{}{}:
+	default:
+	}
+}
+
+// run follows the events until ctx ends.
+func (w *watcher) run(ctx context.Context) {
+	var pause backoff
+	for {
+		connected := time.Now()
+		err := w.follow(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		wait := pause.next(time.Since(connected))
+		w.log.WarnContext(ctx, "lost the Docker engine's events; connecting again", "err", err, "wait", wait)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// follow is one connection. It returns why that ended.
+func (w *watcher) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	// The engine acknowledges a subscription before it has made it. Asked
+	// for what happened since a moment before, by its own clock, it sends
+	// what fell between.
+	info, err := w.engine.Info(ctx)
+	if err != nil {
+		cancel()
+		return err
+	}
+	messages, errs := w.engine.Events(ctx, events.ListOptions{Since: info.SystemTime, Filters: filters.NewArgs(
+		filters.Arg("type", string(events.ContainerEventType)),
+		filters.Arg("label", labelOwner+"="+w.owner),
+		filters.Arg("event", string(events.ActionDie)),
+		filters.Arg("event", string(events.ActionOOM)),
+		filters.Arg("event", string(events.ActionDestroy)),
+	)})
+	defer func() {
+		cancel()
+		for range errs { // closed when the client's reader has left
+		}
+	}()
+	if err := w.list(ctx); err != nil {
+		return err
+	}
+	for {
+		select {
+		case message := <-messages:
+			w.note(message)
+		case err := <-errs:
+			return err
+		case <-w.doubted:
+			return fmt.Errorf("the engine's answers are in doubt")
+		}
+	}
+}
+
+// list looks at all the owner's containers, and wakes who waits for one that
+// does not run.
+func (w *watcher) list(ctx context.Context) error {
+	all, err := w.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ownerFilter(w.owner)})
+	if err != nil {
+		return err
+	}
+	running := make(map[string]bool, len(all))
+	for _, c := range all {
+		running[summaryName(c)] = c.State == container.StateRunning || c.State == container.StatePaused
+	}
+	w.mu.Lock()
+	for name, waiting := range w.waiters {
+		if !running[name] {
+			wakeAll(waiting)
+		}
+	}
+	w.mu.Unlock()
+	w.listed(ctx, all)
+	return nil
+}
+
+// note takes in one event.
+func (w *watcher) note(message events.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	waiting := w.waiters[message.Actor.Attributes["name"]]
+	if message.Action == events.ActionDie {
+		exit := worker.Exit{Time: time.Unix(0, message.TimeNano)}
+		if code, err := strconv.Atoi(message.Actor.Attributes["exitCode"]); err == nil {
+			exit.Code = &code
+		}
+		for one := range waiting {
+			one.died = &exit
+		}
+	}
+	wakeAll(waiting)
+}
+
+func wakeAll(waiting map[*waiter]struct{}) {
+	for one := range waiting {
+		select {
+		case one.wake <- struct{}{}:
+		default: // it has not yet looked since the last one
+		}
+	}
+}
+
+// ownerFilter matches the containers of an owner.
+func ownerFilter(owner string) filters.Args {
+	return filters.NewArgs(filters.Arg("label", labelOwner+"="+owner))
+}
