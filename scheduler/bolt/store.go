@@ -1,0 +1,233 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"cube/scheduler"
+	"cube/scheduler/manager"
+)
+
+// schemaVersion is the version this package writes and the newest it reads.
+const schemaVersion = 1
+
+var (
+	metaBucket      = []byte("meta")
+	tasksBucket     = []byte("tasks")
+	decisionsBucket = []byte("decisions")
+	nodesBucket     = []byte("nodes")
+
+	versionKey = []byte("schema")
+)
+
+// Store is a manager.Store in one file. Its methods may be called at the same
+// time.
+type Store struct {
+	db *bbolt.DB
+}
+
+var _ manager.Store = (*Store)(nil)
+
+// Open opens the file at path, or creates it with mode 0600. It waits at most
+// timeout for another process to let go of the file; 0 waits for ever.
+func Open(path string, timeout time.Duration) (store *Store, err error) {
+	// bbolt panics on some kinds of damage.
+	defer func() {
+		if damage := recover(); damage != nil {
+			store, err = nil, fmt.Errorf("the store %s is corrupt: %v", path, damage)
+		}
+	}()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout:        timeout,
+		FreelistType:   bbolt.FreelistMapType,
+		NoFreelistSync: true, // rebuilt at opening: less to write with each commit
+	})
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	if err := prepare(db); err != nil {
+		return nil, errors.Join(fmt.Errorf("the store %s: %w", path, err), db.Close())
+	}
+	return &Store{db: db}, nil
+}
+
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("the store %s is in use by another process", path)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return fmt.Errorf("the store %s is corrupt, or no store at all: %w", path, err)
+	default:
+		return fmt.Errorf("the store %s cannot be opened: %w", path, err)
+	}
+}
+
+// prepare creates the buckets of a fresh file and checks the schema of any
+// other, which it does not write to.
+func prepare(db *bbolt.DB) error {
+	fresh := true
+	err := db.View(func(tx *bbolt.Tx) error {
+		if key, _ := tx.Cursor().First(); key != nil {
+			fresh = false
+			return checkSchema(tx)
+		}
+		return nil
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	return db.Update(create)
+}
+
+func checkSchema(tx *bbolt.Tx) error {
+	meta := tx.Bucket(metaBucket)
+	if meta == nil {
+		return errors.New("is a bbolt file, but not one of a manager")
+	}
+	var version uint64
+	if err := json.Unmarshal(meta.Get(versionKey), &version); err != nil {
+		return fmt.Errorf("its schema version cannot be read: %w", err)
+	}
+	if version > schemaVersion {
+		return fmt.Errorf("its schema is version %d, newer than the %d that this program knows; nothing was changed", version, schemaVersion)
+	}
+	return nil
+}
+
+func create(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{metaBucket, tasksBucket, decisionsBucket, nodesBucket} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return put(tx.Bucket(metaBucket), versionKey, schemaVersion)
+}
+
+// Load implements manager.Store.
+func (s *Store) Load() (manager.Snapshot, error) {
+	var snapshot manager.Snapshot
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		err := tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
+			record := new(manager.Record)
+			if err := json.Unmarshal(value, record); err != nil {
+				return fmt.Errorf("the task at %x cannot be read: %w", key, err)
+			}
+			snapshot.Tasks = append(snapshot.Tasks, record)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(nodesBucket).ForEach(func(key, value []byte) error {
+			var record manager.NodeRecord
+			if err := json.Unmarshal(value, &record); err != nil {
+				return fmt.Errorf("the node %q cannot be read: %w", key, err)
+			}
+			snapshot.Nodes = append(snapshot.Nodes, record)
+			return nil
+		})
+	})
+	if err != nil {
+		return manager.Snapshot{}, fmt.Errorf("the store %s: %w", s.db.Path(), err)
+	}
+	return snapshot, nil
+}
+
+// Save implements manager.Store. It must not be given two versions of a thing
+// that are meant to hold side by side: the later one holds.
+func (s *Store) Save(c manager.Changes) error {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		tasks, decisions, nodes := tx.Bucket(tasksBucket), tx.Bucket(decisionsBucket), tx.Bucket(nodesBucket)
+		// Keys come in growing order: pages can be filled.
+		tasks.FillPercent, decisions.FillPercent = 0.9, 0.9
+		for _, record := range c.Tasks {
+			if err := put(tasks, seqKey(record.Seq), record); err != nil {
+				return err
+			}
+		}
+		for _, d := range c.Decisions {
+			if err := put(decisions, seqKey(d.Seq), d.Decision); err != nil {
+				return err
+			}
+		}
+		for _, seq := range c.Forgotten {
+			if err := errors.Join(tasks.Delete(seqKey(seq)), decisions.Delete(seqKey(seq))); err != nil {
+				return err
+			}
+		}
+		return saveNodes(nodes, c.Nodes)
+	})
+}
+
+func saveNodes(bucket *bbolt.Bucket, nodes []manager.NodeRecord) error {
+	for i := range nodes {
+		key := []byte(nodes[i].Name)
+		if nodes[i].Removed {
+			if err := bucket.Delete(key); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := put(bucket, key, &nodes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Decision implements manager.Store.
+func (s *Store) Decision(seq uint64) (scheduler.Decision, bool, error) {
+	var decision scheduler.Decision
+	found := false
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		value := tx.Bucket(decisionsBucket).Get(seqKey(seq))
+		if value == nil {
+			return nil
+		}
+		found = true
+		return json.Unmarshal(value, &decision)
+	})
+	if err != nil {
+		return scheduler.Decision{}, false, fmt.Errorf("a decision in the store %s cannot be read: %w", s.db.Path(), err)
+	}
+	return decision, found, nil
+}
+
+// Backup implements manager.Store.
+func (s *Store) Backup(w io.Writer) (int64, error) {
+	var written int64
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		var err error
+		written, err = tx.WriteTo(w)
+		return err
+	})
+	if err != nil {
+		return written, fmt.Errorf("the backup of the store %s broke off: %w", s.db.Path(), err)
+	}
+	return written, nil
+}
+
+// Close implements manager.Store.
+func (s *Store) Close() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("the store %s: %w", s.db.Path(), err)
+	}
+	return nil
+}
+
+func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+func put(bucket *bbolt.Bucket, key []byte, v any) error {
+	value, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return bucket.Put(key, value)
+}

@@ -1,0 +1,176 @@
+package manager
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"cube/scheduler"
+	"cube/scheduler/scrape"
+	"cube/worker/client"
+)
+
+// observe takes what came of a scrape. It is the scraper's sink.
+func (m *Manager) observe(result scrape.Result) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.nodes[result.Node]
+	if n == nil {
+		return // removed while it was being read
+	}
+	err := result.Err
+	if err == nil {
+		err = m.state.Observe(result.Reading)
+	}
+	if err != nil {
+		if n.lastError == "" {
+			m.log.Warn("A node cannot be read.", "node", result.Node, "error", err)
+		}
+		n.lastError = err.Error()
+		return
+	}
+	m.heard(n, result.Reading)
+}
+
+// heard takes a good reading.
+func (m *Manager) heard(n *node, r scheduler.Reading) {
+	if n.lastError != "" || !n.read {
+		m.log.Info("A node is being read.", "node", n.record.Name)
+	}
+	r.Tasks = nil // the scheduler has them; 100,000 need not be held twice
+	n.reading, n.readAt, n.read, n.lastError = r, r.At, true, ""
+	if n.down {
+		n.down, n.listed = false, false
+		m.log.Info("A node is back.", "node", n.record.Name)
+	}
+	if n.failures > 0 {
+		wake(n.back)
+	}
+	moved := scheduler.Known(r.TasksGeneration) && r.TasksGeneration != float64(n.generation)
+	if !n.listed || (moved && n.cancelPoll == nil) {
+		m.look(n) // a poll under way sees a move by itself
+	}
+	m.room(n.record.Name)
+}
+
+// look has the worker's list read at once.
+func (m *Manager) look(n *node) {
+	n.listWanted = true
+	if n.cancelPoll != nil {
+		n.cancelPoll()
+	}
+	m.follow(n)
+}
+
+// follow reads the worker's list while there is something to see in it.
+func (m *Manager) follow(n *node) {
+	if n.following || !n.toFollow() || m.spawn == nil {
+		return
+	}
+	n.following = true
+	m.spawn(func(ctx context.Context) { m.followNode(ctx, n) })
+}
+
+func (n *node) toFollow() bool {
+	return !n.down && !n.removed && (n.listWanted || len(n.unsettled) > 0)
+}
+
+// poll is one request for a worker's list.
+type poll struct {
+	worker  Worker
+	query   client.TasksQuery
+	started scheduler.Instant
+	timeout time.Duration
+}
+
+// followNode reads the worker's list until nothing is expected to change soon:
+// at once where that is called for, and else by a request that the worker holds
+// until something has changed, so that a change is seen when it happens.
+func (m *Manager) followNode(ctx context.Context, n *node) {
+	failures := 0
+	for {
+		p, pollCtx, cancel, ok := m.nextPoll(ctx, n)
+		if !ok {
+			return
+		}
+		answer, err := p.worker.Tasks(pollCtx, p.query)
+		called := pollCtx.Err() == context.Canceled
+		cancel()
+		gap := time.Duration(0)
+		switch {
+		case err == nil:
+			failures = 0
+			m.reconcile(n, &answer, p.started)
+			gap = min(time.Duration(len(answer.Tasks))*listCost, maxListGap)
+		case !called:
+			failures++
+			m.pollFailed(n, err)
+			most := min(firstRetry<<min(failures-1, 10), lastRetry)
+			gap = most/2 + rand.N(most/2)
+		}
+		if !sleep(ctx, gap) {
+			m.unfollow(n)
+			return
+		}
+	}
+}
+
+// A list is read in whole each time, so a worker with many tasks is asked less
+// often: this much later for each task.
+const (
+	listCost   = 50 * time.Microsecond
+	maxListGap = time.Second
+)
+
+// nextPoll says what to ask the worker next; ok is false when there is nothing.
+func (m *Manager) nextPoll(ctx context.Context, n *node) (p poll, pollCtx context.Context, cancel context.CancelFunc, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if ctx.Err() != nil || !n.toFollow() {
+		n.following = false
+		return poll{}, nil, nil, false
+	}
+	p = poll{worker: n.worker, started: m.now(), timeout: m.cfg.DispatchTimeout}
+	if !n.listWanted && n.listed {
+		p.query = client.TasksQuery{Since: n.generation, Wait: m.cfg.PollWait}
+		p.timeout += m.cfg.PollWait
+	}
+	n.listWanted = false
+	pollCtx, cancel = context.WithTimeout(ctx, p.timeout)
+	if p.query.Wait > 0 {
+		n.cancelPoll = cancel
+	}
+	return p, pollCtx, cancel, true
+}
+
+// pollFailed notes that a worker's list could not be read.
+func (m *Manager) pollFailed(n *node, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n.cancelPoll, n.listWanted = nil, true
+	if n.dispatchError == "" {
+		m.log.Warn("A worker's tasks cannot be listed.", "node", n.record.Name, "error", err)
+	}
+	n.dispatchError = err.Error()
+}
+
+func (m *Manager) unfollow(n *node) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n.following = false
+}
+
+// sleep waits for d and returns false if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

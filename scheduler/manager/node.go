@@ -1,0 +1,327 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"cube/scheduler"
+	"cube/scheduler/scrape"
+	"cube/worker/task"
+	"cube/worker/wire"
+)
+
+// node is one worker with what the manager knows of it. The manager's lock
+// guards it.
+type node struct {
+	record NodeRecord
+	worker Worker
+
+	tasks     map[uuid.UUID]*entry // live tasks whose place this is
+	unsettled map[uuid.UUID]*entry // of those: the ones about to change
+
+	joined    scheduler.Instant // since when it has been known to this manager
+	reading   scheduler.Reading // the last one; its tasks are left out
+	readAt    scheduler.Instant // of the reading; joined while there is none
+	read      bool              // there is a reading
+	down      bool              // it lost its tasks
+	lastError string            // of reading it
+	removed   bool              // it is not part of the fleet any more
+
+	// What the worker's list said last.
+	listed     bool // it has been listed since it was joined or came back
+	listWanted bool // something calls for a look at the list
+	generation uint64
+	foreign    int // running tasks there that Cube's manager did not start
+	following  bool
+	cancelPoll context.CancelFunc // ends a poll under way; nil outside of one
+
+	// Operations for it.
+	queue    []operation
+	active   int // goroutines that work them off
+	failures int // attempts in a row that got no answer
+	// dispatchError is why the last of those got none.
+	dispatchError string
+	back          chan struct{} // holds a token once the node was heard of
+}
+
+// NodeStates lists the states of a node in the order in which a node passes
+// them.
+var NodeStates = [...]wire.NodeState{wire.NodeUnknown, wire.NodeReady, wire.NodeStale, wire.NodeDraining, wire.NodeDown}
+
+// setNode makes a node known, or brings its record up to date.
+func (m *Manager) setNode(record NodeRecord) error {
+	n := m.nodes[record.Name]
+	if n == nil || n.record.URL != record.URL {
+		worker, err := m.cfg.NewWorker(record.URL)
+		if err != nil {
+			return fmt.Errorf("the node %s: %w", record.Name, err)
+		}
+		now := m.now()
+		if n == nil {
+			n = &node{tasks: map[uuid.UUID]*entry{}, unsettled: map[uuid.UUID]*entry{}, back: make(chan struct{}, 1)}
+			m.nodes[record.Name] = n
+		}
+		// What was read and listed at another URL says nothing about this one.
+		n.worker, n.joined, n.readAt, n.read, n.listed = worker, now, now, false, false
+		n.reading, n.lastError = scheduler.Reading{}, ""
+	}
+	n.record = record
+	m.state.SetNode(scheduler.Node{Name: record.Name, Labels: record.Labels, Draining: record.Draining})
+	m.room(record.Name)
+	wake(m.watchdogWake)
+	return nil
+}
+
+// changeNode saves a node's record and, once it is on disk, makes it true.
+func (m *Manager) changeNode(record NodeRecord) error {
+	m.mu.Lock()
+	saved := m.journal.append(Changes{Nodes: []NodeRecord{record}})
+	m.mu.Unlock()
+	if err := saved.wait(); err != nil {
+		return unavailable(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.setNode(record); err != nil {
+		return err
+	}
+	m.scraper.SetTargets(m.targets())
+	return nil
+}
+
+// Join makes a worker known, or brings URL and labels of a known one up to date,
+// and returns once that is on disk.
+func (m *Manager) Join(_ context.Context, join wire.Join) (wire.Node, error) {
+	record, err := nodeRecord(join, OriginJoin)
+	if err != nil {
+		return wire.Node{}, err
+	}
+	m.nodeChanges.Lock()
+	defer m.nodeChanges.Unlock()
+	if err := m.add(record); err != nil {
+		return wire.Node{}, err
+	}
+	return m.Node(record.Name)
+}
+
+// add saves a node and makes it true, unless nothing is new about it.
+func (m *Manager) add(record NodeRecord) error {
+	m.mu.Lock()
+	old, taken := m.nodes[record.Name], m.nodeAt(record.URL)
+	if old != nil {
+		record.Draining = old.record.Draining
+	}
+	if taken != "" && taken != record.Name {
+		m.mu.Unlock()
+		return wire.New(wire.CodeInvalid, "URL: %s is the node %s already", record.URL, taken).WithField("URL")
+	}
+	same := old != nil && old.record.URL == record.URL && old.record.Origin == record.Origin &&
+		maps.Equal(old.record.Labels, record.Labels)
+	m.mu.Unlock()
+	if same {
+		return nil
+	}
+	if err := m.changeNode(record); err != nil {
+		return err
+	}
+	m.log.Info("A node joined.", "node", record.Name, "url", record.URL)
+	m.scraper.ScrapeNow(record.Name)
+	return nil
+}
+
+// nodeAt returns the name of the node at a URL; empty if there is none.
+func (m *Manager) nodeAt(baseURL string) string {
+	for name, n := range m.nodes {
+		if n.record.URL == baseURL {
+			return name
+		}
+	}
+	return ""
+}
+
+// nodeRecord checks what was asked to join.
+func nodeRecord(join wire.Join, origin Origin) (NodeRecord, error) {
+	base, err := url.Parse(join.URL)
+	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
+		return NodeRecord{}, wire.New(wire.CodeInvalid, "URL: %q is not a worker's URL; want http://host:port", join.URL).WithField("URL")
+	}
+	if base.User != nil {
+		return NodeRecord{}, wire.New(wire.CodeInvalid, "URL: credentials do not belong in it; the manager's HTTP configuration has them").WithField("URL")
+	}
+	base.RawQuery, base.Fragment = "", ""
+	record := NodeRecord{
+		Name: join.Name, URL: strings.TrimSuffix(base.String(), "/"),
+		Labels: maps.Clone(join.Labels), Origin: origin,
+	}
+	if record.Name == "" {
+		record.Name = base.Host
+	}
+	if len(record.Name) > maxNodeName || strings.ContainsFunc(record.Name, func(r rune) bool { return r <= ' ' || r == '/' || r == 0x7f }) {
+		return NodeRecord{}, wire.New(wire.CodeInvalid, "Name: %q is not a node's name: want up to %d characters without blanks and slashes", record.Name, maxNodeName).WithField("Name")
+	}
+	return record, nil
+}
+
+const maxNodeName = 253 // as long as a host name may be
+
+// RemoveNode takes a node out of the fleet. One that has live tasks is refused,
+// unless force is set: then they are placed anew at once, and what still runs
+// there is no business of Cube's any more.
+func (m *Manager) RemoveNode(_ context.Context, name string, force bool) error {
+	m.nodeChanges.Lock()
+	defer m.nodeChanges.Unlock()
+	m.mu.Lock()
+	n := m.nodes[name]
+	if n == nil {
+		m.mu.Unlock()
+		return notFound("node", name)
+	}
+	if len(n.tasks) > 0 && !force {
+		count := len(n.tasks)
+		m.mu.Unlock()
+		return wire.New(wire.CodeIllegalTransition, "the node %s has %d live tasks; drain it first, or force it", name, count)
+	}
+	saved := m.journal.append(Changes{Nodes: []NodeRecord{{Name: name, Removed: true}}})
+	m.mu.Unlock()
+	if err := saved.wait(); err != nil {
+		return unavailable(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dropNode(n, "its node was removed")
+	m.scraper.SetTargets(m.targets())
+	m.log.Info("A node was removed.", "node", name)
+	return nil
+}
+
+// dropNode forgets a node; its tasks are placed anew.
+func (m *Manager) dropNode(n *node, why string) {
+	for _, e := range n.sortedTasks() {
+		m.lose(e, why)
+	}
+	n.clearQueue()
+	n.removed = true
+	if n.cancelPoll != nil {
+		n.cancelPoll()
+	}
+	m.state.RemoveNode(n.record.Name)
+	delete(m.nodes, n.record.Name)
+}
+
+// clearQueue drops the operations that wait.
+func (n *node) clearQueue() {
+	for i := range n.queue {
+		if e := n.queue[i].e; e != nil {
+			e.queued = false
+		}
+	}
+	n.queue = nil
+}
+
+// sortedTasks are the node's live tasks in the order of Seq.
+func (n *node) sortedTasks() []*entry {
+	return slices.SortedFunc(maps.Values(n.tasks), bySeq)
+}
+
+func bySeq(a, b *entry) int {
+	switch {
+	case a.record.Seq < b.record.Seq:
+		return -1
+	case a.record.Seq > b.record.Seq:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// targets is what is to be scraped.
+func (m *Manager) targets() []scrape.Target {
+	targets := make([]scrape.Target, 0, len(m.nodes))
+	for name, n := range m.nodes {
+		targets = append(targets, scrape.Target{Node: name, URL: n.record.URL})
+	}
+	slices.SortFunc(targets, func(a, b scrape.Target) int { return strings.Compare(a.Node, b.Node) })
+	return targets
+}
+
+// state is what the node is at an instant.
+func (n *node) state(now scheduler.Instant, cfg *scheduler.Config) wire.NodeState {
+	age := now - n.readAt
+	switch {
+	case n.down || age >= scheduler.Instant(cfg.DownAfter):
+		return wire.NodeDown
+	case n.record.Draining:
+		return wire.NodeDraining
+	case !n.read:
+		return wire.NodeUnknown
+	case age >= scheduler.Instant(cfg.StaleAfter):
+		return wire.NodeStale
+	default:
+		return wire.NodeReady
+	}
+}
+
+// Nodes lists the nodes by name.
+func (m *Manager) Nodes() []wire.Node {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	listed := make([]wire.Node, 0, len(m.nodes))
+	for _, name := range slices.Sorted(maps.Keys(m.nodes)) {
+		listed = append(listed, m.describe(m.nodes[name], now))
+	}
+	return listed
+}
+
+// Node returns one node; an unknown one is the error not_found.
+func (m *Manager) Node(name string) (wire.Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.nodes[name]
+	if n == nil {
+		return wire.Node{}, notFound("node", name)
+	}
+	return m.describe(n, m.now()), nil
+}
+
+func (m *Manager) describe(n *node, now scheduler.Instant) wire.Node {
+	shown := wire.Node{
+		Name: n.record.Name, URL: n.record.URL, Labels: n.record.Labels,
+		State: n.state(now, &m.cfg.Scheduler), LastError: n.lastError, Tasks: len(n.tasks),
+	}
+	for _, e := range n.tasks {
+		shown.Promised = shown.Promised.Add(e.demand.Requests)
+	}
+	if shown.LastError == "" {
+		shown.LastError = n.dispatchError
+	}
+	if !n.read {
+		return shown
+	}
+	r := &n.reading
+	shown.ReadingAge = known((now - n.readAt).Seconds())
+	shown.CpuUsageRatio, shown.CpuCores = known(r.CpuUsage), known(r.CpuCores)
+	shown.MemoryTotal, shown.MemoryAvailable = known(r.MemoryTotal), known(r.MemoryAvailable)
+	shown.DiskTotal, shown.DiskAvailable = known(r.DiskTotal), known(r.DiskAvailable)
+	shown.Load1 = known(r.Load1)
+	if scheduler.Known(r.AllocatableCpu) && scheduler.Known(r.AllocatableMemory) && scheduler.Known(r.AllocatableDisk) {
+		shown.Allocatable = &task.Resources{
+			Cpu: r.AllocatableCpu, Memory: task.Bytes(r.AllocatableMemory), Disk: task.Bytes(r.AllocatableDisk),
+		}
+	}
+	return shown
+}
+
+// known is nil for a figure that was not read.
+func known(v float64) *float64 {
+	if !scheduler.Known(v) {
+		return nil
+	}
+	return &v
+}

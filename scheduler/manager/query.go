@@ -1,0 +1,140 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sort"
+
+	"github.com/google/uuid"
+
+	"cube/scheduler"
+	"cube/worker/client"
+	"cube/worker/task"
+	"cube/worker/wire"
+)
+
+// Filter narrows a list of tasks; the zero value keeps all.
+type Filter struct {
+	States []task.State // empty: all
+	Node   string       // placed there
+	Name   string
+	// After leaves out the tasks up to and including this cursor, Limit is
+	// how many to return at most; 0 is no limit.
+	After uint64
+	Limit int
+}
+
+// Page is a part of the list of tasks, in the order in which they were accepted.
+type Page struct {
+	Tasks []wire.PlacedTask
+	// Next is the cursor to go on from; 0 when this is the end.
+	Next uint64
+}
+
+// Tasks lists tasks. The values of Env are masked.
+func (m *Manager) Tasks(f Filter) Page {
+	page := Page{Tasks: []wire.PlacedTask{}}
+	type shown struct {
+		record *Record
+		reason string
+	}
+	var chosen []shown
+	m.mu.Lock()
+	for i := m.after(f.After); i < len(m.order); i++ {
+		e := m.order[i]
+		if !f.keeps(e.record) {
+			continue
+		}
+		if f.Limit > 0 && len(chosen) == f.Limit {
+			page.Next = chosen[len(chosen)-1].record.Seq
+			break
+		}
+		chosen = append(chosen, shown{e.record, m.pendingReason(e)})
+	}
+	m.mu.Unlock()
+	// Records never change: they are copied without holding anybody up.
+	for _, s := range chosen {
+		page.Tasks = append(page.Tasks, s.record.placed(s.reason))
+	}
+	return page
+}
+
+// after is the index of the first task with a greater Seq.
+func (m *Manager) after(seq uint64) int {
+	return sort.Search(len(m.order), func(i int) bool { return m.order[i].record.Seq > seq })
+}
+
+func (f *Filter) keeps(r *Record) bool {
+	if f.Node != "" && r.Node != f.Node || f.Name != "" && r.Task.Name != f.Name {
+		return false
+	}
+	return len(f.States) == 0 || slices.Contains(f.States, r.Task.State)
+}
+
+// Task returns one task. An unknown one is the error not_found.
+func (m *Manager) Task(id uuid.UUID) (wire.PlacedTask, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, err := m.entryOf(id)
+	if err != nil {
+		return wire.PlacedTask{}, err
+	}
+	return e.record.placed(m.pendingReason(e)), nil
+}
+
+// Decision returns the last decision about a task: the one that placed it, or
+// the one that found no node.
+func (m *Manager) Decision(id uuid.UUID) (scheduler.Decision, error) {
+	m.mu.Lock()
+	e, err := m.entryOf(id)
+	if err != nil {
+		m.mu.Unlock()
+		return scheduler.Decision{}, err
+	}
+	seq := e.record.Seq
+	if e.pending() && e.waiting != nil {
+		d := e.waiting.decision
+		m.mu.Unlock()
+		d.Task = id // it was made for another that asks for the same
+		return d, nil
+	}
+	m.mu.Unlock()
+	d, found, err := m.cfg.Store.Decision(seq)
+	switch {
+	case err != nil:
+		return scheduler.Decision{}, err
+	case !found:
+		return scheduler.Decision{}, wire.New(wire.CodeNoDecision, "the task %s was not decided on yet", id)
+	}
+	return d, nil
+}
+
+// Logs returns a task's output as its worker streams it; the caller closes it.
+func (m *Manager) Logs(ctx context.Context, id uuid.UUID, q client.LogQuery) (io.ReadCloser, error) {
+	m.mu.Lock()
+	e, err := m.entryOf(id)
+	if err != nil {
+		m.mu.Unlock()
+		return nil, err
+	}
+	name := e.record.Node
+	n := m.nodes[name]
+	if n == nil {
+		m.mu.Unlock()
+		return nil, wire.New(wire.CodeNotFound, "the task %s is on no node, so it has no output", id)
+	}
+	worker := n.worker
+	m.mu.Unlock()
+	output, err := worker.Logs(ctx, id, q)
+	var refused *wire.Error
+	if err != nil && !errors.As(err, &refused) {
+		return nil, wire.New(wire.CodeWorkerUnreachable, "the worker of %s, which has the output: %v", name, err)
+	}
+	return output, err
+}
+
+// Backup writes a consistent copy of the store while it is in use, and returns
+// how many bytes that were.
+func (m *Manager) Backup(w io.Writer) (int64, error) { return m.cfg.Store.Backup(w) }
