@@ -1,0 +1,351 @@
+package scrape
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"cube/scheduler"
+)
+
+// fleet answers for many workers in memory.
+type fleet struct {
+	delay func(host string) time.Duration
+	mu    sync.Mutex
+	asked map[string][]time.Time
+	under map[string]int
+	both  atomic.Bool // some worker was asked twice at once
+}
+
+func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
+	host := r.URL.Host
+	f.mu.Lock()
+	if f.asked == nil {
+		f.asked, f.under = map[string][]time.Time{}, map[string]int{}
+	}
+	f.asked[host] = append(f.asked[host], time.Now())
+	f.under[host]++
+	if f.under[host] > 1 {
+		f.both.Store(true)
+	}
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.under[host]--
+	}()
+	var after time.Duration
+	if f.delay != nil {
+		after = f.delay(host)
+	}
+	return answer(r, workerPage(time.Now(), 1), after)
+}
+
+func (f *fleet) times(host string) []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]time.Time(nil), f.asked[host]...)
+}
+
+func targets(n int) []Target {
+	all := make([]Target, n)
+	for i := range all {
+		all[i] = Target{Node: fmt.Sprintf("w%04d", i), URL: fmt.Sprintf("http://w%04d:5556", i)}
+	}
+	return all
+}
+
+func TestEachTargetOnceAnInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := &fleet{}, newSink()
+		_, stop := start(t, configFor(t, &http.Client{Transport: f}, s), targets(2000)...)
+		elapse(61 * time.Second)
+		stop()
+		perSlot := map[int64]int{}
+		for _, target := range targets(2000) {
+			host := target.Node + ":5556"
+			times := f.times(host)
+			if len(times) < 13 || len(times) > 14 { // at once, then twelve or thirteen rounds
+				t.Fatalf("%s was asked %d times in 61 s", host, len(times))
+			}
+			for i := 2; i < len(times); i++ {
+				if gap := times[i].Sub(times[i-1]); gap != 5*time.Second {
+					t.Fatalf("%s was asked again after %s", host, gap)
+				}
+			}
+			if got := len(s.of(target.Node)); got != len(times) {
+				t.Fatalf("%s gave %d results of %d", host, got, len(times))
+			}
+			perSlot[times[1].UnixNano()%int64(5*time.Second)]++
+		}
+		if len(perSlot) != slots {
+			t.Errorf("2,000 targets fell into %d slots of %d", len(perSlot), slots)
+		}
+		for at, n := range perSlot {
+			if n < 60 || n > 140 { // 100 on average
+				t.Errorf("%d targets of 2,000 fell into the slot at %s", n, time.Duration(at))
+			}
+		}
+	})
+}
+
+// A target's slot is a matter of its name and of absolute time alone.
+func TestSlotOutlivesARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var phases []int64
+		for _, wait := range []time.Duration{0, 1700 * time.Millisecond} {
+			elapse(wait)
+			f := &fleet{}
+			_, stop := start(t, configFor(t, &http.Client{Transport: f}, newSink()), targets(1)...)
+			elapse(9 * time.Second)
+			stop()
+			phases = append(phases, f.times("w0000:5556")[1].UnixNano()%int64(5*time.Second))
+		}
+		if phases[0] != phases[1] {
+			t.Errorf("the phase was %d and then %d", phases[0], phases[1])
+		}
+	})
+}
+
+// A worker that takes longer than an interval skips ticks and is never asked
+// twice at once; one that hangs fails at the deadline.
+func TestSlowTargetsSkipTicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := &fleet{delay: func(host string) time.Duration {
+			return map[string]time.Duration{"w0000:5556": 3 * time.Second, "w0001:5556": time.Hour}[host]
+		}}, newSink()
+		config := configFor(t, &http.Client{Transport: f}, s)
+		l, stop := start(t, config, targets(3)...)
+		ticker := time.NewTicker(100 * time.Millisecond)
+		for range 300 {
+			<-ticker.C
+			for _, target := range targets(3) {
+				l.ScrapeNow(target.Node)
+			}
+		}
+		ticker.Stop()
+		stop()
+		if f.both.Load() {
+			t.Error("a target was scraped twice at once")
+		}
+		for _, r := range s.of("w0000") {
+			if r.Err != nil || r.Duration != 3*time.Second {
+				t.Errorf("slow: %+v", r)
+			}
+		}
+		hung := s.of("w0001")
+		for _, r := range hung {
+			if f, ok := r.Err.(*Failure); !ok || f.Outcome != Timeout || f.Reason != "no whole answer within 4s" || r.Duration != 4*time.Second {
+				t.Errorf("hung: %+v", r)
+			}
+		}
+		if len(hung) < 6 {
+			t.Errorf("the hung one gave only %d results", len(hung))
+		}
+		if skipped := testutil.ToFloat64(l.metrics.scrapes[Skipped]); skipped < 8 {
+			t.Errorf("%v ticks were skipped", skipped)
+		}
+	})
+}
+
+// With one target in twenty hung, the others are as fresh as without.
+func TestHungTargetsDoNotAgeTheOthers(t *testing.T) {
+	worst := func(hung bool) (oldest time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fleet{delay: func(host string) time.Duration {
+				if hung && strings.HasSuffix(host[:5], "7") && host[3]%2 == 0 {
+					return time.Hour
+				}
+				return 20 * time.Millisecond
+			}}
+			s := newSink()
+			config := configFor(t, &http.Client{Transport: f}, s)
+			config.Concurrency = 128 // the hung need 100 × 4 s / 5 s = 80 of it
+			_, stop := start(t, config, targets(2000)...)
+			elapse(2 * time.Minute)
+			stop()
+			failed := 0
+			for _, target := range targets(2000) {
+				results := s.of(target.Node)
+				if results[len(results)-1].Err != nil {
+					failed++
+					continue
+				}
+				// The second result begins the rhythm; the first came at once.
+				for i := 2; i < len(results); i++ {
+					oldest = max(oldest, time.Duration(results[i].Reading.At-results[i-1].Reading.At))
+				}
+			}
+			if want := map[bool]int{true: 100}[hung]; failed != want {
+				t.Errorf("%d targets failed; want %d", failed, want)
+			}
+		})
+		return oldest
+	}
+	without, with := worst(false), worst(true)
+	if with > without+100*time.Millisecond {
+		t.Errorf("the oldest reading of a healthy target was %s old, and %s with some hung", without, with)
+	}
+}
+
+func TestScrapeNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := &fleet{}, newSink()
+		l, _ := start(t, configFor(t, &http.Client{Transport: f}, s), targets(1)...)
+		elapse(7 * time.Second)
+		before := len(s.of("w0000"))
+		l.ScrapeNow("w0000")
+		l.ScrapeNow("nobody")
+		synctest.Wait()
+		if got := len(s.of("w0000")); got != before+1 {
+			t.Errorf("%d results before and %d after", before, got)
+		}
+	})
+}
+
+func TestSetTargets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := &fleet{delay: func(string) time.Duration { return 10 * time.Millisecond }}, newSink()
+		l, _ := start(t, configFor(t, &http.Client{Transport: f}, s), targets(2)...)
+		elapse(6 * time.Second)
+		kept, gone := len(s.of("w0000")), len(s.of("w0001"))
+		l.ScrapeNow("w0001")
+		synctest.Wait() // it is under way
+		l.SetTargets(append(targets(1), Target{Node: "w0009", URL: "http://w0009:5556"}))
+		elapse(100 * time.Millisecond)
+		if len(s.of("w0009")) != 1 {
+			t.Error("a new target was not scraped at once")
+		}
+		if got := len(s.of("w0000")); got != kept {
+			t.Errorf("a target that stayed was scraped anew: %d results, then %d", kept, got)
+		}
+		elapse(time.Minute)
+		if got := len(s.of("w0001")); got != gone {
+			t.Errorf("a target that was gone gave results: %d, then %d", gone, got)
+		}
+		if got := len(s.of("w0000")); got < kept+11 {
+			t.Errorf("a target that stayed was dropped: %d results, then %d", kept, got)
+		}
+		// A node at a new address is a new target.
+		l.SetTargets([]Target{{Node: "w0000", URL: "http://elsewhere:5556"}})
+		elapse(6 * time.Second)
+		if n := len(f.times("elsewhere:5556")); n < 2 {
+			t.Errorf("the new address was asked %d times", n)
+		}
+	})
+}
+
+// The last good reading is the consumer's to keep: a failure carries nothing
+// that could be taken for one.
+func TestFailureCarriesNoFigures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pages := []string{workerPage(time.Now(), 1), "garbage\n", workerPage(time.Now().Add(time.Hour), 1)}
+		n := 0
+		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			n++
+			return answer(r, pages[n-1], 0)
+		})}
+		s := newSink()
+		l, stop := start(t, configFor(t, client, s), targets(1)...)
+		for range 2 {
+			synctest.Wait()
+			l.ScrapeNow("w0000")
+		}
+		synctest.Wait()
+		stop()
+		results := s.of("w0000")
+		if len(results) != 3 || results[0].Err != nil || results[1].Err == nil || results[2].Err != nil {
+			t.Fatalf("got %+v", results)
+		}
+		if r := results[1].Reading; scheduler.Known(r.CpuUsage) || scheduler.Known(r.MemoryAvailable) || scheduler.Known(r.Clock) {
+			t.Errorf("the failure carries %+v", r)
+		}
+	})
+}
+
+func TestOwnMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := &fleet{}, newSink()
+		l, _ := start(t, configFor(t, &http.Client{Transport: f}, s), targets(3)...)
+		synctest.Wait()
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(l)
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(families) != 2 || families[0].GetName() != "cube_scrape_duration_seconds" || families[1].GetName() != "cube_scrapes_total" {
+			t.Fatalf("got %v", families)
+		}
+		histogram := families[0].GetMetric()[0].GetHistogram()
+		if histogram.GetSampleCount() != 3 || histogram.Schema == nil {
+			t.Errorf("got %v; want a native histogram of 3", histogram)
+		}
+		if got := len(families[1].GetMetric()); got != len(outcomes()) {
+			t.Errorf("%d results are exported; want all %d from the start", got, len(outcomes()))
+		}
+		if got := testutil.ToFloat64(l.metrics.scrapes[Success]); got != 3 {
+			t.Errorf("%v successes", got)
+		}
+		problems, err := testutil.GatherAndLint(registry)
+		if err != nil || len(problems) > 0 {
+			t.Errorf("promlint: %v, %v", problems, err)
+		}
+	})
+}
+
+func TestRunsOnceAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := &fleet{delay: func(string) time.Duration { return time.Hour }}, newSink()
+		l, stop := start(t, configFor(t, &http.Client{Transport: f}, s), targets(5)...)
+		synctest.Wait()
+		if err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "runs already") {
+			t.Errorf("a second Run: %v", err)
+		}
+		stop() // waits for the five that hang
+		if got := len(s.of("w0000")); got != 0 {
+			t.Errorf("the end of the loop was told as %d results", got)
+		}
+		f.delay = nil
+		stopAgain := run(t, l)
+		elapse(6 * time.Second)
+		stopAgain()
+		if len(s.of("w0000")) == 0 {
+			t.Error("a loop that runs again does not scrape what was under way")
+		}
+	})
+}
+
+func TestConfigRefusals(t *testing.T) {
+	good := configFor(t, &http.Client{}, newSink())
+	for name, test := range map[string]struct {
+		change func(*Config)
+		says   string
+	}{
+		"no client":      {func(c *Config) { c.Client = nil }, "needs a client"},
+		"no clock":       {func(c *Config) { c.Now = nil }, "a clock"},
+		"long timeout":   {func(c *Config) { c.Timeout = 4100 * time.Millisecond }, "4.1s is not within 4s"},
+		"short interval": {func(c *Config) { c.Interval = time.Millisecond }, "1ms is too short"},
+		"negative":       {func(c *Config) { c.MaxBody = -1 }, "negative"},
+		"no inputs":      {func(c *Config) { c.Sources = []Source{{Name: "x"}} }, "no inputs"},
+		"no metric":      {func(c *Config) { c.Sources = []Source{{"x", []Input{{}}}} }, "names no metric"},
+		"key too many":   {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m", Key: "k"}}}} }, `m has the label "k"`},
+		"key missing":    {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m", Figure: TaskMemory}}}} }, `m has the label ""`},
+		"no figure":      {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m", Figure: figures}}}} }, "there is not"},
+		"figure twice":   {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m"}, {Metric: "n"}}}} }, "n is the second"},
+	} {
+		config := good
+		test.change(&config)
+		if _, err := New(config); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: got %v; want %q", name, err, test.says)
+		}
+	}
+}

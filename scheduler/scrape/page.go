@@ -1,0 +1,238 @@
+package scrape
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"path"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
+
+	"cube/scheduler"
+)
+
+// page is what was wanted of one metrics page. It is used again for the next
+// page; nothing outside may keep it.
+type page struct {
+	source   *compiled
+	dataRoot string
+
+	numbers [numbers]float64
+	seen    figureSet
+	cpu     cpuSample
+	mounts  [2]mount // total, available
+	tasks   []scheduler.TaskReading
+	byTask  map[uuid.UUID]int
+
+	values [][]byte // of the labels of the series at hand
+}
+
+// mount is a figure of the filesystem that holds the data root: of all mounts
+// above it, the one with the longest path.
+type mount struct {
+	point int // length of its path; 0 is none yet
+	bytes float64
+}
+
+// begin makes the page empty, for a page of the source.
+func (p *page) begin(source *compiled, dataRoot string) {
+	p.source, p.dataRoot = source, path.Clean(dataRoot)
+	p.seen = 0
+	for i := range p.numbers {
+		p.numbers[i] = scheduler.Absent()
+	}
+	p.cpu.begin(len(source.inputs))
+	p.mounts = [2]mount{}
+	p.tasks = p.tasks[:0]
+	if p.byTask == nil {
+		p.byTask = map[uuid.UUID]int{}
+	}
+	clear(p.byTask)
+	if cap(p.values) < len(source.labels) {
+		p.values = make([][]byte, len(source.labels))
+	}
+	p.values = p.values[:len(source.labels)]
+}
+
+// read takes the wanted figures from the body of an answer. The whole body has
+// to be a well-formed page of at most maxSamples samples, wanted or not.
+func (p *page) read(body []byte, maxSamples int) *Failure {
+	if failure := whole(body); failure != nil {
+		return failure
+	}
+	parser := textparse.NewPromParser(body, labels.NewSymbolTable(), false)
+	for samples := 0; ; {
+		entry, err := parser.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fail(BadPage, "the page is not in the Prometheus text format: %s", excerpt(err.Error())).because(err)
+		}
+		if entry != textparse.EntrySeries {
+			continue
+		}
+		if samples++; samples > maxSamples {
+			return fail(TooLarge, "the page has more than %d samples", maxSamples)
+		}
+		if failure := p.take(parser); failure != nil {
+			return failure
+		}
+	}
+	for _, in := range p.source.inputs {
+		if in.Required && !p.seen.contains(in.Figure) {
+			return fail(BadPage, "the page has no %s, which every page of the source %s has", in.Metric, p.source.Name)
+		}
+	}
+	return nil
+}
+
+// whole refuses what is surely not a whole page. The parser takes a value that
+// was cut off for a shorter one, so the end has to be told by the newline.
+func whole(body []byte) *Failure {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return fail(BadPage, "the page is empty")
+	}
+	if body[len(body)-1] != '\n' {
+		return fail(BadPage, "the page is cut off: its last line has no end")
+	}
+	// The parser takes one between two lines for the end of the page.
+	if bytes.IndexByte(body, 0) >= 0 {
+		return fail(BadPage, "the page is not text: it holds a NUL byte")
+	}
+	return nil
+}
+
+// take looks at the series that the parser is at.
+func (p *page) take(parser textparse.Parser) *Failure {
+	series, timestamp, value := parser.Series()
+	name, braces := split(series)
+	var rows []int
+	if len(name) > 0 {
+		rows = p.source.rows[string(name)]
+		if rows == nil {
+			return nil
+		}
+		if !scan(braces, p.source.labels, p.values) {
+			if _, ok := resolve(parser, p.source.labels, p.values); !ok {
+				return fail(BadPage, "the series %s has a label twice", excerpt(string(series)))
+			}
+		}
+	} else {
+		quoted, ok := resolve(parser, p.source.labels, p.values)
+		if rows = p.source.rows[quoted]; rows == nil {
+			return nil
+		}
+		if !ok {
+			return fail(BadPage, "the series %s has a label twice", excerpt(string(series)))
+		}
+	}
+	for _, row := range rows {
+		in := &p.source.inputs[row]
+		if !p.matches(in) {
+			continue
+		}
+		if timestamp != nil {
+			return fail(BadPage, "%s carries a time of its own, so its age is not known", in.Metric)
+		}
+		if math.IsNaN(value) || math.IsInf(value, 0) || value < 0 {
+			return impossible(in.Metric, "is %v", value)
+		}
+		if failure := p.put(row, in, value); failure != nil {
+			return failure
+		}
+	}
+	return nil
+}
+
+func (p *page) matches(in *compiledInput) bool {
+	for _, want := range in.where {
+		if string(p.values[want.label]) != want.value {
+			return false
+		}
+	}
+	return true
+}
+
+// put stores the value of an input's series.
+func (p *page) put(row int, in *compiledInput, value float64) *Failure {
+	var key []byte
+	if in.key >= 0 {
+		key = p.values[in.key]
+	}
+	switch f := in.Figure; {
+	case f < numbers:
+		if p.seen.contains(f) {
+			return fail(BadPage, "%s is on the page twice", in.Metric)
+		}
+		p.numbers[f] = value
+	case f == CpuBusySeconds || f == CpuIdleSeconds:
+		p.cpu.add(row, f, key, value)
+	case f == MountTotal || f == MountAvailable:
+		p.mounts[f-MountTotal].offer(key, p.dataRoot, value)
+	default:
+		if failure := p.putTask(in, key, value); failure != nil {
+			return failure
+		}
+	}
+	p.seen.add(in.Figure)
+	return nil
+}
+
+func (p *page) putTask(in *compiledInput, key []byte, value float64) *Failure {
+	id, err := uuid.ParseBytes(key)
+	if err != nil {
+		return fail(BadPage, "%s has a series whose label %s is %q, not a UUID", in.Metric, in.Key, excerpt(string(key)))
+	}
+	i, known := p.byTask[id]
+	if !known {
+		i = len(p.tasks)
+		p.byTask[id] = i
+		absent := scheduler.Absent()
+		p.tasks = append(p.tasks, scheduler.TaskReading{ID: id, CpuSeconds: absent, MemoryBytes: absent, StartTime: absent})
+	}
+	t := &p.tasks[i]
+	into := &t.CpuSeconds
+	switch in.Figure {
+	case TaskMemory:
+		into = &t.MemoryBytes
+	case TaskStartTime:
+		into = &t.StartTime
+	}
+	if scheduler.Known(*into) {
+		return fail(BadPage, "%s is on the page twice for task %s", in.Metric, id)
+	}
+	*into = value
+	return nil
+}
+
+// offer keeps the value if the mountpoint is the nearest one above root so far.
+// Of two mounts on one point the later one on the page stands: both report the
+// one that is visible there.
+func (m *mount) offer(mountpoint []byte, root string, value float64) {
+	if len(mountpoint) > 0 && len(mountpoint) >= m.point && holds(mountpoint, root) {
+		m.point, m.bytes = len(mountpoint), value
+	}
+}
+
+// holds reports whether the directory is the path or above it.
+func holds(directory []byte, path string) bool {
+	if string(directory) == "/" {
+		return true
+	}
+	n := len(directory)
+	return len(path) >= n && path[:n] == string(directory) && (len(path) == n || path[n] == '/')
+}
+
+// excerpt bounds what of a page is quoted in an error.
+func excerpt(text string) string {
+	const most = 120
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
