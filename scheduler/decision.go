@@ -17,6 +17,11 @@ type Decision struct {
 	Policy   string
 	Seed     uint64
 	Requests task.Resources
+	// CpuPredicted is how many cores the task was expected to use, by what
+	// tasks of its kind were measured to use of their request.
+	CpuPredicted float64
+	// CpuVariance is by how much it may be wrong, in cores².
+	CpuVariance float64 `json:",omitempty"`
 	// Base is the base of the opportunity cost where the policy has one:
 	// max(2, nodes up).
 	Base float64 `json:",omitempty"`
@@ -59,18 +64,35 @@ type Inputs struct {
 	CpuExpected   float64 // cores: measured, plus what was placed since, less what has ended
 	CpuPromised   float64 // cores: Σ requests of live tasks
 	CpuLimit      float64 // cores: overcommit × allocatable
+	CpuDeviation  float64 `json:",omitempty"` // standard deviation of CpuUsageRatio over the last readings
+
+	// CpuMean and CpuVariance (cores²) are what the node's tasks are expected
+	// to use from here on if each goes its own way, by what each was measured
+	// to use and by its kind; the mean with what else runs there. CpuTogether
+	// (cores²) is the variance if tasks that ask for the same rise and fall
+	// together; CpuGroup is Σ of the deviations of those there that ask for
+	// the same as the demand.
+	CpuMean     float64
+	CpuVariance float64 `json:",omitempty"`
+	CpuTogether float64 `json:",omitempty"`
+	CpuGroup    float64 `json:",omitempty"`
 
 	MemoryTotal     *float64 // bytes
 	MemoryAvailable *float64 // bytes, as measured
 	MemoryExpected  float64  // bytes in use: measured, plus what was promised and is not used yet
 	MemoryPromised  float64  // bytes: Σ requests of live tasks
 	MemoryLimit     float64  // bytes: allocatable
+	MemoryDeviation float64  `json:",omitempty"` // standard deviation of the used share over the last readings
 
 	DiskAvailable *float64 // bytes, as measured
-	DiskPromised  float64
-	DiskLimit     float64
+	DiskExpected  float64  // bytes of DiskLimit that no task may ask for any more
+	DiskPromised  float64  // bytes: Σ requests of live tasks
+	DiskLimit     float64  // bytes: allocatable
 
 	Tasks int // live tasks there
+	// Turn numbers the placements of the state: that of the last one on this
+	// node, 0 before the first.
+	Turn uint64 `json:",omitempty"`
 }
 
 // Code names why a node was refused.

@@ -72,4 +72,7 @@ type Demand struct {
 	Requests    task.Resources
 	HostPorts   []uint16 // fixed ports asked for on the host
 	Constraints []task.Constraint
+	// Excluded are the nodes that refused this allocation already, each with
+	// why; they are not asked again.
+	Excluded []Refusal
 }

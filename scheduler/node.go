@@ -1,0 +1,411 @@
+package scheduler
+
+import (
+	"math"
+	"slices"
+)
+
+// Node is a machine that tasks can be placed on.
+type Node struct {
+	Name   string
+	Labels map[string]string
+	// Draining nodes keep what they have and take no new tasks.
+	Draining bool
+}
+
+// NodeHealth is how far a node's figures can be trusted.
+type NodeHealth string
+
+// The healths there are; the words are those of the manager's API.
+const (
+	Unknown  NodeHealth = "unknown"  // never read, or without the figures a promise needs
+	Ready    NodeHealth = "ready"    // its reading is fresh
+	Stale    NodeHealth = "stale"    // its reading is old
+	Draining NodeHealth = "draining" // takes no new tasks
+	Down     NodeHealth = "down"     // not read for too long
+)
+
+// node is everything the state knows of a node, and the truth behind the
+// columns.
+type node struct {
+	Node
+	hash  uint64
+	slot  int // in the columns
+	dirty bool
+	turn  uint64
+
+	read    bool
+	reading Reading // without Tasks
+	usage   moments // of CpuUsage
+	memory  moments // of the used share of memory
+	other   other   // CPU that no measured task accounts for
+
+	live []*placed
+	gone []*placed // left the node, still in its window
+
+	// Sums over live and gone.
+	cpu, mem, disk int64 // requests
+	missing        int64 // nanocores of live tasks that the reading does not hold yet
+	leaving        int64 // nanocores of gone tasks that it holds still
+	unused         int64 // bytes of memory promised and not used yet
+	fresh          int64 // bytes of disk placed since the reading
+	expects        estimate
+	together       float64 // cores²: Σ over groups of the square of their deviations' sum
+	groups         []groupSum
+}
+
+// group is what tasks that ask for the same have in common.
+type group struct{ cpu, memory int64 }
+
+// groupSum sums up a group's tasks on one node.
+type groupSum struct {
+	group
+	tasks     int
+	deviation float64 // cores: Σ √variance
+}
+
+// add puts t among the node's live tasks.
+func (n *node) add(t *placed, p *predictor) {
+	t.node, t.index = n, len(n.live)
+	n.live = append(n.live, t)
+	n.cpu += t.cpu
+	n.mem += t.memory
+	n.disk += t.disk
+	n.hold(t, p)
+}
+
+// drop takes t from the live tasks. What it used stays in the window.
+func (n *node) drop(t *placed) {
+	n.release(t)
+	last := len(n.live) - 1
+	n.live[t.index] = n.live[last]
+	n.live[t.index].index = t.index
+	n.live[last] = nil
+	n.live = n.live[:last]
+	n.cpu -= t.cpu
+	n.mem -= t.memory
+	n.disk -= t.disk
+	if last == 0 {
+		n.expects, n.together = estimate{}, 0 // so that no rounding is left behind
+	}
+}
+
+// hold reckons what the live task t holds of the node's sums, by the reading.
+func (n *node) hold(t *placed, p *predictor) {
+	t.expects = t.meter.estimate(t.cpu, p)
+	t.missing = int64(math.Round(1e9 * t.expects.mean * (1 - n.overlap(t))))
+	t.unused = t.memory
+	if Known(t.meter.memory) {
+		t.unused = max(0, t.memory-int64(t.meter.memory))
+	}
+	t.fresh = !n.read || t.at > n.reading.At
+	n.missing += t.missing
+	n.unused += t.unused
+	if t.fresh {
+		n.fresh += t.disk
+	}
+	n.expect(t, 1)
+}
+
+// release gives back what hold took.
+func (n *node) release(t *placed) {
+	n.missing -= t.missing
+	n.unused -= t.unused
+	if t.fresh {
+		n.fresh -= t.disk
+	}
+	n.expect(t, -1)
+}
+
+// expect adds t to what the node's tasks are expected to use, or takes it away.
+// A task that is not measured by itself is in the remainder of the node's use
+// as far as the reading holds it.
+func (n *node) expect(t *placed, sign int) {
+	mean := t.expects.mean
+	if !Known(t.meter.mean) {
+		mean = cores(t.missing)
+	}
+	n.expects.mean += float64(sign) * mean
+	n.expects.variance += float64(sign) * t.expects.variance
+	g := n.group(group{t.cpu, t.memory})
+	n.together -= g.deviation * g.deviation
+	g.tasks += sign
+	g.deviation += float64(sign) * math.Sqrt(t.expects.variance)
+	if g.tasks == 0 {
+		g.deviation = 0
+	}
+	n.together += g.deviation * g.deviation
+}
+
+// group returns the sums of a group, new ones if there are none.
+func (n *node) group(key group) *groupSum {
+	for i := range n.groups {
+		if n.groups[i].group == key {
+			return &n.groups[i]
+		}
+	}
+	n.groups = append(n.groups, groupSum{group: key})
+	return &n.groups[len(n.groups)-1]
+}
+
+// leave keeps the ended task t for as long as a window can hold some of its
+// use. It reports whether there is anything to keep.
+func (n *node) leave(t *placed) bool {
+	if !n.read {
+		return false
+	}
+	clock, w := n.clock(), n.window()
+	if clock >= n.finishOf(t)+w || n.startOf(t) > n.finishOf(t) {
+		return false
+	}
+	t.missing = int64(math.Round(1e9 * t.used() * n.overlap(t)))
+	n.leaving += t.missing
+	return true
+}
+
+// overlap returns which share of the reading's window t ran in.
+func (n *node) overlap(t *placed) float64 {
+	if !n.read {
+		return 0
+	}
+	return within(n.startOf(t), n.finishOf(t), n.clock(), n.window())
+}
+
+// clock is the worker's clock at the reading; where the page had none, the
+// manager's stands in.
+func (n *node) clock() float64 {
+	if Known(n.reading.Clock) {
+		return n.reading.Clock
+	}
+	return n.reading.At.Seconds()
+}
+
+// window is how long a time the CPU usage is an average of, in seconds. One
+// that is not said is an instant.
+func (n *node) window() float64 { return orZero(n.reading.CpuWindow) }
+
+// startOf returns when t started, on the worker's clock. A worker that tells
+// its tasks and did not tell this one had not started it; of one that tells
+// none, tasks are taken to start when they were placed.
+func (n *node) startOf(t *placed) float64 {
+	switch {
+	case Known(t.start) && Known(n.reading.Clock):
+		return t.start
+	case !Known(t.start) && Known(n.reading.TasksGeneration):
+		return math.Inf(1)
+	}
+	return n.clockAt(t.at)
+}
+
+// finishOf returns when t ended, on the worker's clock; never while it is live.
+func (n *node) finishOf(t *placed) float64 {
+	switch {
+	case t.ended == running:
+		return math.Inf(1)
+	case Known(t.finish) && Known(n.reading.Clock):
+		return t.finish
+	}
+	return n.clockAt(t.ended)
+}
+
+// running stands for the end of a task that has not ended.
+const running = Instant(math.MaxInt64)
+
+// clockAt translates an instant of the manager to the worker's clock, by the
+// pair of them that the reading is.
+func (n *node) clockAt(at Instant) float64 {
+	return n.clock() + (at - n.reading.At).Seconds()
+}
+
+// observe takes a new reading in: what of each task it holds is reckoned anew.
+func (n *node) observe(r *Reading, task func(*TaskReading) *placed, p *predictor) {
+	since := r.At - n.reading.At
+	n.reading, n.read = *r, true
+	n.reading.Tasks = nil
+	for i := range r.Tasks {
+		t := task(&r.Tasks[i])
+		if t == nil || t.node != n {
+			continue
+		}
+		t.measure(&r.Tasks[i], n.clock())
+		is := t.meter.shares(t.cpu)
+		p.learn(t.cpu, t.taught, is)
+		t.taught = is
+	}
+	if Known(r.CpuUsage) {
+		n.usage.add(r.CpuUsage, since, momentsTau)
+	}
+	if Known(r.MemoryAvailable) && r.MemoryTotal > 0 {
+		n.memory.add(1-r.MemoryAvailable/r.MemoryTotal, since, momentsTau)
+	}
+	n.missing, n.unused, n.fresh, n.leaving = 0, 0, 0, 0
+	n.expects, n.together = estimate{}, 0
+	for i := range n.groups {
+		n.groups[i].tasks, n.groups[i].deviation = 0, 0
+	}
+	for _, t := range n.live {
+		n.hold(t, p)
+	}
+	n.gone = slices.DeleteFunc(n.gone, func(t *placed) bool { return !n.leave(t) })
+	if Known(r.CpuUsage) && Known(r.CpuCores) {
+		n.account(since)
+	}
+}
+
+// other is the CPU use of a node that no measured task accounts for: what else
+// runs there, and tasks that the worker does not measure.
+type other struct {
+	smooth  moments // cores
+	now     float64 // cores, at the last reading
+	unknown bool    // some of it is of tasks
+}
+
+// otherTau is over how many seconds the remainder is averaged. A task's use and
+// the node's are not over the same span, so that at any one reading they do not
+// quite match.
+const otherTau = 5 * 60
+
+// account splits the measured use into that of measured tasks and the rest.
+func (n *node) account(since Instant) {
+	rest := n.reading.CpuUsage*n.reading.CpuCores - cores(n.leaving)
+	n.other.unknown = false
+	for _, t := range n.live {
+		overlap := n.overlap(t)
+		if Known(t.meter.mean) {
+			rest -= t.meter.last * overlap
+		} else if overlap > 0 {
+			n.other.unknown = true
+		}
+	}
+	n.other.now = rest
+	n.other.smooth.add(rest, since, otherTau)
+}
+
+// cores returns the remainder. While tasks are in it, it follows at once.
+func (o *other) cores() float64 {
+	if o.unknown {
+		return max(0, o.now)
+	}
+	return max(0, o.smooth.mean)
+}
+
+// cpuLimit is how many nanocores the requests on the node may total.
+func (n *node) cpuLimit(overcommit float64) int64 {
+	allocatable := n.reading.AllocatableCpu
+	if !Known(allocatable) {
+		allocatable = n.reading.CpuCores
+	}
+	if Known(n.reading.OvercommitCpu) {
+		overcommit = n.reading.OvercommitCpu
+	}
+	return nanocores(orZero(min(allocatable*overcommit, 1e9)))
+}
+
+// memoryLimit is how many bytes the memory requests on the node may total. A
+// node that does not say what it gives gives what it has.
+func (n *node) memoryLimit() int64 {
+	return bytesOr(n.reading.AllocatableMemory, n.reading.MemoryTotal)
+}
+
+// diskLimit is the same for disk.
+func (n *node) diskLimit() int64 {
+	return bytesOr(n.reading.AllocatableDisk, n.reading.DiskTotal)
+}
+
+func bytesOr(v, instead float64) int64 {
+	if !Known(v) {
+		v = instead
+	}
+	return wholeBytes(v)
+}
+
+// wholeBytes turns a figure of a reading into a whole number; 0 where it is
+// absent.
+func wholeBytes(v float64) int64 { return int64(min(orZero(v), math.MaxInt64/4)) }
+
+// room returns what the node can still promise: nanocores and bytes. CPU
+// requests may total the limit. Memory and disk are promised for the task's
+// whole life, by what is measured and by what is allocated, whichever is less.
+func (n *node) room(overcommit float64) (cpu, memory, disk int64) {
+	cpu = n.cpuLimit(overcommit) - n.cpu
+	memory = min(wholeBytes(n.reading.MemoryAvailable)-n.unused, n.memoryLimit()-n.mem)
+	// A task that asks for no disk fits where there is none.
+	disk = max(0, min(wholeBytes(n.reading.DiskAvailable)-n.fresh, n.diskLimit()-n.disk))
+	return cpu, memory, disk
+}
+
+// lacks names the metric without which nothing can be promised on the node, or
+// is empty.
+func (n *node) lacks() string {
+	switch {
+	case !Known(n.reading.CpuUsage):
+		return "cube_cpu_usage_ratio"
+	case !Known(n.reading.CpuCores):
+		return "cube_cpu_cores"
+	case !Known(n.reading.MemoryTotal):
+		return "cube_memory_total_bytes"
+	case !Known(n.reading.MemoryAvailable):
+		return "cube_memory_available_bytes"
+	}
+	return ""
+}
+
+// lacksDisk reports that the page said nothing of the disk.
+func (n *node) lacksDisk() bool {
+	return !Known(n.reading.DiskAvailable) || (!Known(n.reading.AllocatableDisk) && !Known(n.reading.DiskTotal))
+}
+
+// age is how old the reading is. One that came in after now is new.
+func (n *node) age(now Instant) Instant { return max(0, now-n.reading.At) }
+
+// figures returns what the node looks like to the scorers. Of a stale node the
+// CPU is that of the allocations: how busy it is now nobody knows.
+func (n *node) figures(now Instant, cfg *Config) Figures {
+	f := Figures{
+		ReadingAge: Absent(), CpuUsage: Absent(), CpuCores: Absent(),
+		MemoryTotal: Absent(), MemoryAvailable: Absent(), DiskAvailable: Absent(),
+		CpuPromised: cores(n.cpu), MemoryPromised: float64(n.mem), DiskPromised: float64(n.disk),
+		Tasks: len(n.live), Turn: n.turn,
+	}
+	f.CpuMean, f.CpuVariance = f.CpuPromised, max(0, n.expects.variance)
+	f.CpuTogether = max(0, n.together)
+	f.CpuExpected, f.MemoryExpected, f.DiskExpected = f.CpuPromised, f.MemoryPromised, f.DiskPromised
+	if !n.read {
+		return f
+	}
+	r := &n.reading
+	f.ReadingAge = n.age(now).Seconds()
+	f.Stale = n.health(now, cfg) == Stale
+	f.CpuUsage, f.CpuCores = r.CpuUsage, r.CpuCores
+	f.MemoryTotal, f.MemoryAvailable, f.DiskAvailable = r.MemoryTotal, r.MemoryAvailable, r.DiskAvailable
+	f.CpuLimit = cores(n.cpuLimit(cfg.OvercommitCpu))
+	f.MemoryLimit, f.DiskLimit = float64(n.memoryLimit()), float64(n.diskLimit())
+	f.CpuDeviation, f.MemoryDeviation = n.usage.deviation(), n.memory.deviation()
+	if measured := r.CpuUsage * r.CpuCores; Known(measured) && !f.Stale {
+		f.CpuExpected = max(0, measured+cores(n.missing-n.leaving))
+		f.CpuMean = n.expects.mean + n.other.cores()
+	}
+	if used := r.MemoryTotal - r.MemoryAvailable; Known(used) {
+		f.MemoryExpected = used + float64(n.unused)
+	}
+	_, _, disk := n.room(cfg.OvercommitCpu)
+	f.DiskExpected = f.DiskLimit - float64(disk)
+	return f
+}
+
+// health returns how far the node's figures can be trusted at now.
+func (n *node) health(now Instant, cfg *Config) NodeHealth {
+	switch {
+	case !n.read:
+		return Unknown
+	case n.age(now) > Instant(cfg.DownAfter):
+		return Down
+	case n.Draining:
+		return Draining
+	case n.lacks() != "":
+		return Unknown
+	case n.age(now) > Instant(cfg.StaleAfter):
+		return Stale
+	}
+	return Ready
+}
