@@ -1,0 +1,58 @@
+// Package process runs tasks as processes of the machine: the worker's Runtime
+// over os/exec.
+//
+// # The supervisor
+//
+// Between the worker and each task stands a supervisor: the worker's own
+// binary, re-executed by /proc/self/exe, in a session of its own and as a
+// child subreaper. It starts the task, takes its output, reaps what the task
+// leaves behind, writes down how it ended, and goes. It outlives a crash of
+// the worker; a restarted worker finds it by its record and waits for it by a
+// pidfd. A program that uses this package diverts to it as its first act:
+//
+//	func main() {
+//		if process.IsSupervisor() {
+//			process.Supervise() // does not return
+//		}
+//		…
+//	}
+//
+// and so does the TestMain of a package whose tests start processes.
+//
+// # On disk
+//
+// Each run has a directory, <dir>/runs/<task>-<allocation>-<restart>:
+//
+//	run.json      who supervises it: boot ID, PID and start time; by the worker
+//	started.json  the task's PID and when it started; by the supervisor
+//	exit.json     how it ended; by the supervisor, or by the worker that found
+//	              the supervisor lost
+//	output.N.log  what it wrote, in the log format of the Kubernetes CRI
+//	supervisor.log  empty, unless a supervisor crashed
+//
+// A record is written beside its place, fsynced and renamed. run.json is on
+// disk before the supervisor is told what to start, and what to start goes
+// through a pipe that ends with the worker: whatever moment a worker dies at,
+// the run either is on record or never started. The task's environment, where
+// secrets are kept, never reaches the disk.
+//
+// # The end of a run
+//
+// A run ends when its first process does. Everything it started is killed
+// with it, also what left its process group or session: by the cgroup
+// (freezer on v1, cgroup.kill on v2) and, for what is in no cgroup, by walking
+// the subreaper's descendants until there is none. A supervisor that is lost
+// takes the first process with it (PR_SET_PDEATHSIG); the rest is killed by
+// the cgroup, or found by session and by the variable CUBE_RUN, and the exit
+// code is reported as unknown.
+//
+// # Limits
+//
+// CPU and memory are bounded by a cgroup below the worker's own. Where the
+// worker may not make one, tasks run without limits, which the log says once.
+// Linux 5.10 or later (pidfd polling).
+//
+// In this room belongs what runs and watches processes; it is the only one
+// that imports os/exec. Of Cube it imports worker, worker/task and
+// collector/cgroup.
+package process

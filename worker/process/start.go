@@ -1,0 +1,221 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cube/worker"
+	"cube/worker/task"
+)
+
+// Start starts the task's command under a supervisor of its own and returns
+// once it runs, or with an error that names the command. A key that is known
+// already returns the run it has.
+//
+// The environment is the task's own, not the worker's: PATH, HOME and USER are
+// given where the task does not set them. The working directory is "/" unless
+// the task names one. A process listens on the machine's own ports: HostPorts
+// are the ports it exposes, and a binding to another host port is refused.
+func (rt *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (worker.Run, error) {
+	if r := rt.find(key); r != nil {
+		return r.snapshot(), nil
+	}
+	select {
+	case rt.starts <- struct{}{}:
+		defer func() { <-rt.starts }()
+	case <-ctx.Done():
+		return worker.Run{}, ctx.Err()
+	case <-rt.ctx.Done():
+		return worker.Run{}, errors.New("the process runtime is closed")
+	}
+	o, ports, err := rt.order(key, t)
+	if err != nil {
+		return worker.Run{}, err
+	}
+	r, err := rt.start(ctx, key, t, o, ports)
+	if err != nil {
+		return worker.Run{}, err
+	}
+	snapshot := r.snapshot()
+	return snapshot, rt.adopt(r)
+}
+
+// order is what the supervisor of the task is told.
+func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]task.PortBinding, error) {
+	if len(t.Command) == 0 {
+		return nil, nil, errors.New("the task has no command; the process runtime runs commands, not images")
+	}
+	ports, err := hostPorts(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	user, err := lookupUser(t.User)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := &order{
+		Key: key.String(), Command: t.Command, Env: environment(t, user, key.String()), WorkingDir: t.WorkingDir,
+		Credential: user.credential, Limits: rt.config.Limits,
+		LogSize: rt.config.LogSize, LogFiles: rt.config.LogFiles,
+	}
+	if o.WorkingDir == "" {
+		o.WorkingDir = "/"
+	}
+	if rt.cgroups != nil {
+		o.Cgroup = rt.cgroups.group(o.Key)
+	}
+	return o, ports, nil
+}
+
+// start makes the run's directory, forks the supervisor, puts both on record
+// while the supervisor comes up, and only then tells it what to run. On an
+// error nothing is left behind.
+func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *order, ports map[string][]task.PortBinding) (r *run, err error) {
+	r = &run{dir: filepath.Join(rt.runs, o.Key), done: make(chan struct{})}
+	r.record = runRecord{Version: recordVersion, Key: key, Cgroup: o.Cgroup, HostPorts: ports, Created: time.Now()}
+	if err := os.Mkdir(r.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the directory of run %s cannot be made: %w", key, err)
+	}
+	s, err := forkSupervisor(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", key, errors.Join(err, os.RemoveAll(r.dir)))
+	}
+	defer s.closePipes()
+	r.child, r.supervisor = s.cmd, s.process
+	// A supervisor that is killed ends whatever waits for it below.
+	stop := context.AfterFunc(ctx, func() { _ = s.process.signal(unix.SIGKILL) })
+	defer func() {
+		if stopped := stop(); !stopped && err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			r, err = nil, rt.undo(r, err)
+		}
+	}()
+	start, err := startTime(s.process.pid)
+	if err != nil {
+		return r, fmt.Errorf("the supervisor of run %s: %w", key, err)
+	}
+	r.record.Supervisor = identity{BootID: rt.bootID, PID: s.process.pid, Start: start}
+	if err := errors.Join(writeRecord(r.dir, runFile, r.record, true), syncDir(rt.runs)); err != nil {
+		return r, err
+	}
+	if err := o.Cgroup.make(limitsOf(t)); err != nil {
+		return r, err
+	}
+	started, err := s.command(o)
+	if err != nil {
+		return r, err
+	}
+	r.started = &started
+	return r, nil
+}
+
+// undo takes back a start that failed. It returns why, and what it could not
+// take back.
+func (rt *Runtime) undo(r *run, why error) error {
+	err := r.supervisor.signal(unix.SIGKILL)
+	_ = r.child.Wait() // an exit code says nothing here
+	err = errors.Join(err, r.supervisor.close(), r.record.Cgroup.kill())
+	if r.record.Supervisor.PID != 0 {
+		err = errors.Join(err, killStrays(rt.ctx, r.record.Key.String(), r.started))
+	}
+	err = errors.Join(err, r.record.Cgroup.remove(), discard(r.dir))
+	if err != nil {
+		return errors.Join(why, fmt.Errorf("run %s left something behind: %w", r.record.Key, err))
+	}
+	return why
+}
+
+// newSupervisor is a supervisor that waits for its order.
+type newSupervisor struct {
+	cmd     *exec.Cmd
+	process *process
+	order   *os.File // written by the worker
+	answer  *os.File // read by the worker
+}
+
+// forkSupervisor re-executes this program as the supervisor of the run in dir.
+func forkSupervisor(dir string) (_ *newSupervisor, err error) {
+	var files []*os.File // the supervisor's, which it has copies of
+	defer func() {
+		for _, f := range files {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	log, err := os.OpenFile(filepath.Join(dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, log)
+	// Locked until the supervisor has settled whether the task runs: a
+	// worker that comes up meanwhile waits for that.
+	lock, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, lock)
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return nil, err
+	}
+	orderR, orderW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, orderR)
+	answerR, answerW, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, orderW.Close())
+	}
+	files = append(files, answerW)
+	s := &newSupervisor{order: orderW, answer: answerR}
+	s.cmd = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{supervisorName, dir}, Dir: "/",
+		// One thread of Go code is enough for a supervisor, and starts sooner.
+		Env:   []string{"GOMAXPROCS=1"},
+		Stdin: orderR, Stdout: log, Stderr: log, ExtraFiles: []*os.File{answerW, lock},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.closePipes()
+		return nil, fmt.Errorf("the supervisor cannot be started: %w", err)
+	}
+	if s.process, err = openPID(s.cmd.Process.Pid); err != nil {
+		s.closePipes() // which ends it
+		return nil, errors.Join(err, ignoreExit(s.cmd.Wait()))
+	}
+	return s, nil
+}
+
+// command gives the order and returns what became of it.
+func (s *newSupervisor) command(o *order) (startedRecord, error) {
+	// A supervisor that cannot take the order says why, or has died: the
+	// answer tells.
+	sendErr := json.NewEncoder(s.order).Encode(o)
+	started, err := readAnswer(s.answer)
+	if err != nil && sendErr != nil {
+		err = errors.Join(err, sendErr)
+	}
+	return started, err
+}
+
+func (s *newSupervisor) closePipes() {
+	_, _ = s.order.Close(), s.answer.Close()
+}
+
+// ignoreExit is err, unless it only says that the process failed.
+func ignoreExit(err error) error {
+	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+		return nil
+	}
+	return err
+}

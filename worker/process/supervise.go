@@ -1,0 +1,154 @@
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// supervisorName is the first word of a supervisor's command line; the second
+// is the directory of its run.
+const supervisorName = "cube-supervisor"
+
+// The descriptors that a supervisor is started with, beside the order on 0 and
+// its log on 1 and 2.
+const (
+	answerFD = 3 // where it answers whether the task runs
+	lockFD   = 4 // the run's directory, locked until that is settled
+)
+
+// The signals by which a worker tells a supervisor what to do.
+const (
+	stopSignal = unix.SIGTERM // ask the task to end; also what an init sends at shutdown
+	killSignal = unix.SIGUSR1 // kill the task and all that it started
+)
+
+// outputGrace is how long a supervisor waits, after the last process of a run
+// has gone, for output that someone else still holds open.
+const outputGrace = time.Second
+
+// IsSupervisor reports whether this process was started as the supervisor of a
+// run. A program that uses a Runtime calls it as its first act, and
+// [Supervise] where it is true.
+func IsSupervisor() bool { return len(os.Args) == 2 && os.Args[0] == supervisorName }
+
+// Supervise is the supervisor's main function; it does not return.
+func Supervise() {
+	if err := supervise(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// supervise runs one task from its order to its exit record.
+func supervise(dir string) error {
+	if err := unix.CloseRange(answerFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("descriptors cannot be kept from the task: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("orphans of the task cannot be adopted: %w", err)
+	}
+	// Caught and not ignored: an ignored signal would stay ignored in the task.
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+
+	var o order
+	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
+		err = fmt.Errorf("the worker ended before it had said what to run: %w", err)
+		return errors.Join(err, discard(dir))
+	}
+	reply := os.NewFile(answerFD, "answer")
+	t, err := launch(dir, &o)
+	if err != nil {
+		// Removed before the answer: a worker that dies now finds no run.
+		err = errors.Join(err, discard(dir))
+		return json.NewEncoder(reply).Encode(failure(err))
+	}
+	// A worker that has died does not hear it; its successor finds the record.
+	_ = json.NewEncoder(reply).Encode(answer{Started: t.started})
+	_ = reply.Close()
+	_ = os.NewFile(lockFD, "lock").Close()
+	_ = os.Stdin.Close()
+	protectFromOOM()
+	debug.FreeOSMemory()
+
+	go t.obey(signals)
+	return t.finish(dir)
+}
+
+// launch starts the task and puts it on record.
+func launch(dir string, o *order) (*supervised, error) {
+	out, err := newLogWriter(dir, o.LogSize, o.LogFiles)
+	if err != nil {
+		return nil, err
+	}
+	t := &supervised{cgroup: o.Cgroup, out: out}
+	// A goroutine whose thread starts the task and then stays: the task is
+	// killed when that thread ends (PR_SET_PDEATHSIG), with the process. The
+	// caller keeps the process' first thread, which must not enter the task's
+	// cgroup: its memory would be charged there.
+	runtime.LockOSThread()
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		started <- t.start(o)
+		select {}
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	// Not fsynced: a crash of the machine, which alone could lose it, ends
+	// the task too.
+	if err := writeRecord(dir, startedFile, t.started, false); err != nil {
+		t.killEverything()
+		return nil, err
+	}
+	return t, nil
+}
+
+// protectFromOOM makes the supervisor the last that a machine out of memory
+// kills; without it an exit code is lost. It takes a privilege to do, and the
+// task, which has been started, does not inherit it.
+func protectFromOOM() {
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-900"), 0)
+}
+
+// finish waits for the end of the run and puts it on record.
+func (t *supervised) finish(dir string) error {
+	status := t.reapAll()
+	at := time.Now()
+	outputErr := t.out.wait(outputGrace)
+	record := exitRecord{Version: recordVersion, Time: at, OOMKilled: t.cgroup.oomKilled()}
+	code := exitCode(status)
+	record.Code = &code
+	switch {
+	case record.OOMKilled:
+		record.Error = "a process of it was killed for using more memory than its limit"
+	case status.Signaled():
+		record.Error = fmt.Sprintf("killed by signal %d (%s)", int(status.Signal()), unix.SignalName(status.Signal()))
+	case outputErr != nil:
+		record.Error = outputErr.Error()
+	}
+	if err := writeRecord(dir, exitFile, record, true); err != nil {
+		// The disk may be full. Without an exit record the run counts as
+		// lost; supervisor.log says why.
+		return errors.Join(err, t.cgroup.remove())
+	}
+	return t.cgroup.remove()
+}
+
+// exitCode is the status as a shell has it: 128+n for a signal n.
+func exitCode(status unix.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
+}
