@@ -30,6 +30,15 @@ type Record struct {
 	// Events are the IDs of the events that were acted on, each with a
 	// digest of its body, so that the same event acts once.
 	Events map[uuid.UUID]string
+	// Fence refuses late starts: a stop was asked for of this allocation and
+	// all older ones.
+	Fence uint64
+	// Unhealthy is why the worker is ending the present run itself; it is
+	// written before it does so, and the run counts as failed.
+	Unhealthy string
+	// Backoff is how long after Task.FinishTime the present run is to start,
+	// where it is a restart.
+	Backoff time.Duration
 	// Tombstone marks a record that only fences off late requests: the stop
 	// came before the start, or the ended task is no longer listed.
 	Tombstone bool

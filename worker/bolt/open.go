@@ -1,0 +1,184 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// schema is the version of what is in the file. It grows when an older program
+// could not read what this one writes.
+const schema = 1
+
+var (
+	metaBucket  = []byte("meta")
+	tasksBucket = []byte("tasks")
+	schemaKey   = []byte("schema")
+)
+
+// Open opens the file, or makes it where there is none, readable by its owner
+// only. It waits for another process that has it open for as long as timeout (0:
+// not at all). A file that is damaged, of a newer version or not ours is an error
+// that says so, and is left as it is.
+func Open(path string, timeout time.Duration) (*Store, error) {
+	db, err := open(path, timeout)
+	if err != nil {
+		return nil, describe(path, err)
+	}
+	s := &Store{db: db}
+	if err := s.prepare(); err != nil {
+		return nil, describe(path, errors.Join(err, db.Close()))
+	}
+	return s, nil
+}
+
+// leastTimeout is what a timeout of 0 becomes: to bbolt, 0 is for ever.
+const leastTimeout = time.Millisecond
+
+// open opens the file with bbolt, which panics over some kinds of damage.
+func open(path string, timeout time.Duration) (db *bbolt.DB, err error) {
+	var file *os.File // to give its lock back where bbolt cannot
+	defer func() {
+		if cause := recover(); cause != nil {
+			db, err = nil, errors.Join(damage{cause}, file.Close())
+		}
+	}()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a file cut short under its map
+	return bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: max(timeout, leastTimeout),
+		// Far less to write a commit than an array, and as safe.
+		FreelistType: bbolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			var err error
+			file, err = os.OpenFile(name, flag, mode)
+			return file, err
+		},
+	})
+}
+
+// damage is what made bbolt panic.
+type damage struct{ cause any }
+
+func (d damage) Error() string { return fmt.Sprint(d.cause) }
+
+// foreign says that the file is sound but not for this program.
+type foreign struct{ reason string }
+
+func (f foreign) Error() string { return f.reason }
+
+// prepare checks that the file is whole and ours before anything is written to
+// it, and makes the buckets of a new one.
+func (s *Store) prepare() (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = damage{cause}
+		}
+	}()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	fresh := false
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		info, err := os.Stat(s.db.Path())
+		if err != nil {
+			return err
+		}
+		if info.Size() < tx.Size() {
+			return damage{fmt.Sprintf("it has %d bytes of %d", info.Size(), tx.Size())}
+		}
+		fresh, err = isFresh(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if fresh {
+		return s.create()
+	}
+	return s.db.View(check)
+}
+
+// create makes the buckets of a new file, and makes sure that the file itself is
+// still there after a power cut.
+func (s *Store) create() error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		meta, err := tx.CreateBucket(metaBucket)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket(tasksBucket); err != nil {
+			return err
+		}
+		return meta.Put(schemaKey, []byte(strconv.Itoa(schema)))
+	})
+	if err != nil {
+		return err
+	}
+	directory, err := os.Open(filepath.Dir(s.db.Path()))
+	if err != nil {
+		return err
+	}
+	return errors.Join(directory.Sync(), directory.Close())
+}
+
+// isFresh reports whether the file is new, or why it is not for this program.
+func isFresh(tx *bbolt.Tx) (bool, error) {
+	meta, tasks := tx.Bucket(metaBucket), tx.Bucket(tasksBucket)
+	if meta == nil && tasks == nil {
+		if name, _ := tx.Cursor().First(); name != nil {
+			return false, foreign{"it belongs to another program"}
+		}
+		return true, nil
+	}
+	if meta == nil || tasks == nil {
+		return false, damage{"a part of it is missing"}
+	}
+	text := string(meta.Get(schemaKey))
+	version, err := strconv.Atoi(text)
+	switch {
+	case err != nil || version < 1:
+		return false, damage{fmt.Sprintf("its schema is %q", text)}
+	case version > schema:
+		return false, foreign{fmt.Sprintf("it was written by a newer version (schema %d; this one reads up to %d)", version, schema)}
+	}
+	return false, nil
+}
+
+// check reads every page and every record once. The file of some ten thousand
+// tasks takes tens of milliseconds.
+func check(tx *bbolt.Tx) error {
+	var found error
+	for err := range tx.Check() { // read to the end, or its goroutine stays
+		if found == nil {
+			found = damage{err}
+		}
+	}
+	if found != nil {
+		return found
+	}
+	return tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
+		if _, err := decode(value); err != nil {
+			return damage{fmt.Sprintf("the record of task %s %v", keyText(key), err)}
+		}
+		return nil
+	})
+}
+
+// describe says in a sentence what is wrong with the file.
+func describe(path string, err error) error {
+	switch {
+	case errors.As(err, new(damage)), errors.Is(err, bolterrors.ErrInvalid),
+		errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return fmt.Errorf("the worker's state %s is damaged and was left as it is: %w; move it away to start without it", path, err)
+	case errors.As(err, new(foreign)):
+		return fmt.Errorf("the worker's state %s was left as it is: %w", path, err)
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("the worker's state %s is in use by another process", path)
+	}
+	return fmt.Errorf("the worker's state cannot be opened: %w", err)
+}

@@ -1,0 +1,36 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"cube/worker/task"
+)
+
+// ErrUnavailable says that the runtime cannot do anything at present, because
+// its engine is not there. A runtime wraps it around what it knows of the cause.
+// A task whose start meets it is not failed: it is tried again until the engine
+// is back or somebody stops it.
+var ErrUnavailable = errors.New("the runtime is not available")
+
+// Checker is what a [Runtime] may also be: one that can tell beforehand that it
+// cannot run a task (an image for the process runtime, say). The error is a
+// [*task.ValidationError] that names the field.
+type Checker interface {
+	Check(t *task.Task) error
+}
+
+// Execer is what a [Runtime] may also be: one that can run a command inside a
+// running task, for health checks. The context bounds the command, which is
+// killed when it ends. The code is the command's exit code; an error means that
+// it could not be run.
+type Execer interface {
+	Exec(ctx context.Context, key Key, command []string) (code int, err error)
+}
+
+// Addresser is what a [Runtime] may also be: one that knows where a port of a
+// running task can be reached from this machine, whether it is published or not
+// ("172.17.0.2:80", "127.0.0.1:8080"), for health checks.
+type Addresser interface {
+	Address(ctx context.Context, key Key, port task.Port) (hostPort string, err error)
+}
