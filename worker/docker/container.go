@@ -85,27 +85,28 @@ func (r *Runtime) find(ctx context.Context, name string) (container.InspectRespo
 }
 
 // runOf says in the worker's words what the engine says of a container.
-func runOf(key worker.Key, c container.InspectResponse) worker.Run {
+func (r *Runtime) runOf(key worker.Key, c container.InspectResponse) worker.Run {
 	run := worker.Run{Key: key, Handle: c.ID, StartTime: engineTime(c.State.StartedAt)}
 	if c.NetworkSettings != nil {
 		run.HostPorts = hostPorts(c.NetworkSettings.Ports)
 	}
 	if !c.State.Running {
-		exit := exitOf(c.State)
+		exit := exitOf(c.State, r.booted)
 		run.Exit = &exit
 	}
 	return run
 }
 
-// exitOf is how a container ended. One that was running when its machine went
-// down has no time of an end that the engine saw: what code the engine then
-// writes is invented, and is not passed on.
-func exitOf(state *container.State) worker.Exit {
+// exitOf is how a container ended, on a machine that was booted then.
+//
+// One that was running when the machine went down has no exit code. The
+// engine, once it is up again, invents one (255; 24.0 wrote 0, see
+// https://github.com/moby/moby/issues/45788) and the present time for its
+// end: that is not passed on as if it had been seen.
+func exitOf(state *container.State, booted time.Time) worker.Exit {
 	exit := worker.Exit{OOMKilled: state.OOMKilled, Time: engineTime(state.FinishedAt), Error: state.Error}
-	if exit.Time.IsZero() {
-		if exit.Error == "" {
-			exit.Error = "the engine did not see how the container ended"
-		}
+	if engineTime(state.StartedAt).Before(booted) && !exit.Time.Before(booted) {
+		exit.Error = "the machine went down while the container ran; its exit code is not known"
 		return exit
 	}
 	code := state.ExitCode

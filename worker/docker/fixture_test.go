@@ -30,6 +30,17 @@ func TestEngine(t *testing.T) {
 		{"list", testList},
 		{"start is idempotent", testStartIsIdempotent},
 		{"start fails cleanly", testStartFailsCleanly},
+		{"cpu limit", testCpuLimit},
+		{"memory limit", testMemoryLimit},
+		{"usage", testUsage},
+		{"ports", testPorts},
+		{"port taken", testPortTaken},
+		{"no privileges", testNoPrivileges},
+		{"read-only root", testReadOnlyRoot},
+		{"events lost", testEventsLost},
+		{"start lost", testStartLost},
+		{"removed by somebody else", testRemovedBySomebodyElse},
+		{"close", testClose},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

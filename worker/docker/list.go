@@ -42,7 +42,7 @@ func (r *Runtime) List(ctx context.Context) ([]worker.Run, error) {
 			if err != nil {
 				return err
 			}
-			run := runOf(key, c)
+			run := r.runOf(key, c)
 			runs[i] = &run
 			return nil
 		})

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
+	"github.com/prometheus/procfs"
 
 	"cube/worker"
 )
@@ -51,6 +53,7 @@ type Runtime struct {
 	cfg    Config
 	client *client.Client
 	info   system.Info // the engine when New was called
+	booted time.Time   // when the engine's machine was; zero if not known
 	log    *slog.Logger
 	watch  *watcher
 	claims *claims
@@ -85,7 +88,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	warnOfLimits(ctx, log, info)
 
-	r := &Runtime{cfg: cfg, client: api, info: info, log: log, claims: newClaims()}
+	r := &Runtime{cfg: cfg, client: api, info: info, booted: bootTime(api.DaemonHost()), log: log, claims: newClaims()}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.watch = newWatcher(api, cfg.Owner, log, r.sweep)
 	r.group.Go(func() { r.watch.run(r.ctx) })
@@ -109,7 +112,9 @@ func connect(host string) (*client.Client, error) {
 func ask(ctx context.Context, api *client.Client) (system.Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	if _, err := api.Ping(ctx); err != nil {
+	if _, err := api.Ping(ctx); client.IsErrConnectionFailed(err) {
+		return system.Info{}, fmt.Errorf("%w at %s", ErrNoEngine, api.DaemonHost())
+	} else if err != nil {
 		return system.Info{}, fmt.Errorf("%w at %s: %w", ErrNoEngine, api.DaemonHost(), err)
 	}
 	info, err := api.Info(ctx)
@@ -120,6 +125,22 @@ func ask(ctx context.Context, api *client.Client) (system.Info, error) {
 		return system.Info{}, fmt.Errorf("the Docker engine at %s runs %s containers; want linux", api.DaemonHost(), info.OSType)
 	}
 	return info, nil
+}
+
+// bootTime is when the engine's machine was booted, if that is this one.
+func bootTime(host string) time.Time {
+	if !strings.HasPrefix(host, "unix://") {
+		return time.Time{}
+	}
+	proc, err := procfs.NewDefaultFS()
+	if err != nil {
+		return time.Time{}
+	}
+	stat, err := proc.Stat()
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(int64(stat.BootTime), 0)
 }
 
 // warnOfLimits says once what this engine cannot enforce.

@@ -59,7 +59,7 @@ func (r *Runtime) start(ctx context.Context, key worker.Key, t *task.Task) (work
 		case findErr != nil:
 			return worker.Run{}, findErr
 		case there.State.Status != container.StateCreated:
-			return runOf(key, there), nil
+			return r.runOf(key, there), nil
 		}
 	} else if err != nil {
 		return worker.Run{}, err
@@ -74,7 +74,7 @@ func (r *Runtime) start(ctx context.Context, key worker.Key, t *task.Task) (work
 	if err != nil {
 		return worker.Run{}, err
 	}
-	return runOf(key, started), nil
+	return r.runOf(key, started), nil
 }
 
 // create makes the container, and pulls the image if that is missing. Asking

@@ -7,22 +7,43 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 
 	"cube/worker"
 )
 
+// lateOOM is how long the engine may take to say that the kill it has already
+// reported was one for memory: the two come to it on different ways, and
+// either can be first (https://github.com/containerd/containerd/issues/12260).
+const lateOOM = 250 * time.Millisecond
+
 // Wait blocks until the run has ended and says how. While the engine is away
 // it goes on waiting.
 func (r *Runtime) Wait(ctx context.Context, key worker.Key) (worker.Exit, error) {
+	return r.wait(ctx, key, lateOOM)
+}
+
+// wait is Wait; a kill that may have been one for memory is returned only
+// after patience has passed, if nothing has come of it.
+func (r *Runtime) wait(ctx context.Context, key worker.Key, patience time.Duration) (worker.Exit, error) {
 	name := containerName(key)
 	me := r.watch.add(name)
 	defer r.watch.drop(name, me)
+	var tired <-chan time.Time // fires when patience has passed
 	for {
 		c, err := r.inspect(ctx, key)
 		died := r.watch.lastDied(me)
 		switch {
 		case err == nil && !c.State.Running:
-			return exitOf(c.State), nil
+			exit := exitOf(c.State, r.booted)
+			if !mayBeOOM(c, exit, patience) {
+				return exit, nil
+			}
+			if tired == nil {
+				timer := time.NewTimer(patience)
+				defer timer.Stop()
+				tired = timer.C
+			}
 		case errors.Is(err, worker.ErrUnknownRun) && died != nil:
 			// Somebody else removed it; what the event said stands.
 			return *died, nil
@@ -33,12 +54,22 @@ func (r *Runtime) Wait(ctx context.Context, key worker.Key) (worker.Exit, error)
 		}
 		select {
 		case <-me.wake:
+		case <-tired:
+			patience = 0
 		case <-ctx.Done():
 			return worker.Exit{}, ctx.Err()
 		case <-r.ctx.Done():
 			return worker.Exit{}, errClosed
 		}
 	}
+}
+
+// mayBeOOM reports whether word may still come that the container was killed
+// for the memory it took: it had a limit, was killed, and just now.
+func mayBeOOM(c container.InspectResponse, exit worker.Exit, patience time.Duration) bool {
+	const killed = 128 + 9
+	limited := c.HostConfig != nil && c.HostConfig.Memory > 0
+	return limited && !exit.OOMKilled && exit.Code != nil && *exit.Code == killed && time.Since(exit.Time) < patience
 }
 
 // errClosed is what blocked calls return when the runtime is closed.
@@ -76,7 +107,7 @@ func (r *Runtime) Stop(ctx context.Context, key worker.Key, grace time.Duration)
 
 // ended blocks until the run has ended or is gone.
 func (r *Runtime) ended(ctx context.Context, key worker.Key) error {
-	if _, err := r.Wait(ctx, key); err != nil && !errors.Is(err, worker.ErrUnknownRun) {
+	if _, err := r.wait(ctx, key, 0); err != nil && !errors.Is(err, worker.ErrUnknownRun) {
 		return err
 	}
 	return nil
