@@ -42,3 +42,9 @@ func Family(series string) string {
 	}
 	return series
 }
+
+// Synthetic reports whether Prometheus itself makes the series, at a scrape or
+// from its alerts: no page has it.
+func Synthetic(series string) bool {
+	return series == "up" || series == "ALERTS" || series == "ALERTS_FOR_STATE" || strings.HasPrefix(series, "scrape_")
+}
