@@ -94,7 +94,7 @@ func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *o
 	// A supervisor that is killed ends whatever waits for it below.
 	stop := context.AfterFunc(ctx, func() { _ = s.process.signal(unix.SIGKILL) })
 	defer func() {
-		if stopped := stop(); !stopped && err == nil {
+		if !stop() {
 			err = ctx.Err()
 		}
 		if err != nil {
@@ -106,7 +106,11 @@ func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *o
 		return r, fmt.Errorf("the supervisor of run %s: %w", key, err)
 	}
 	r.record.Supervisor = identity{BootID: rt.bootID, PID: s.process.pid, Start: start}
-	if err := errors.Join(writeRecord(r.dir, runFile, r.record, true), syncDir(rt.runs)); err != nil {
+	// While the supervisor comes up, and both at once: a file system commits
+	// them together.
+	named := make(chan error, 1)
+	go func() { named <- syncDir(rt.runs) }()
+	if err := errors.Join(writeRecord(r.dir, runFile, r.record, true), <-named); err != nil {
 		return r, err
 	}
 	if err := o.Cgroup.make(limitsOf(t)); err != nil {

@@ -1,0 +1,190 @@
+package process
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cube/worker/task"
+)
+
+// needCgroups skips where this machine lets nobody make cgroups.
+func needCgroups(t *testing.T, rt *Runtime) {
+	t.Helper()
+	if rt.cgroups == nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no cgroups can be made")
+		}
+		t.Skip("no cgroups can be made")
+	}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("this is not root")
+		}
+		t.Skip("only root can do this")
+	}
+}
+
+func TestMemoryLimitKillsAndSaysSo(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	needCgroups(t, rt)
+	r := start(t, rt, &task.Task{Command: testCommand(t, "take", "128"), Memory: 64 << 20})
+	exit := wait(t, rt, r.Key)
+	if code(exit) != "137" || !exit.OOMKilled || !strings.Contains(exit.Error, "memory") {
+		t.Errorf("128 MiB in 64 MiB: ended with %s, %+v, and printed %q", code(exit), exit, logs(t, rt, r.Key, allLogs))
+	}
+	r = start(t, rt, &task.Task{Command: testCommand(t, "take", "32"), Memory: 128 << 20})
+	if exit := wait(t, rt, r.Key); code(exit) != "0" || exit.OOMKilled {
+		t.Errorf("32 MiB in 128 MiB: ended with %s, %+v", code(exit), exit)
+	}
+}
+
+func TestCPULimitHolds(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	needCgroups(t, rt)
+	r := start(t, rt, &task.Task{Command: testCommand(t, "burn"), Cpu: 0.25})
+	const window = 2 * time.Second
+	cpu := func() float64 {
+		u, err := rt.Usage(t.Context(), r.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.CpuSeconds
+	}
+	begin, before := time.Now(), cpu()
+	<-time.After(window)
+	used, took := cpu()-before, time.Since(begin).Seconds()
+	if got := used / took; got < 0.2 || got > 0.3 {
+		t.Errorf("a task of 0.25 cores used %.3f over %.2f s; want 0.25 ± 20 %%", got, took)
+	}
+}
+
+func TestUsageWithAndWithoutCgroups(t *testing.T) {
+	for name, config := range killConfigs(t) {
+		t.Run(name, func(t *testing.T) {
+			rt := newRuntime(t, config)
+			r := startCommand(t, rt, "sh", "-c", strings.Join(testCommand(t, "burn"), " ")+"; true")
+			// CPU that is counted grows, and memory is that of a Go program.
+			eventually(t, "0.2 s of CPU and more than 200 kB of memory", func() bool {
+				u, err := rt.Usage(t.Context(), r.Key)
+				return err == nil && u.CpuSeconds > 0.2 && u.CpuSeconds < 60 && u.MemoryBytes > 200_000 && u.MemoryBytes < 1<<30
+			})
+		})
+	}
+}
+
+func TestWithoutTheRightToMakeCgroupsTasksRunAndTheLogSaysSo(t *testing.T) {
+	var said bytes.Buffer
+	// A parent that is a file can have no children, whoever asks.
+	rt := newRuntime(t, Config{CgroupParent: "/cgroup.procs", Log: slog.New(slog.NewTextHandler(&said, nil))})
+	for range 2 {
+		r := start(t, rt, &task.Task{Command: []string{"true"}, Cpu: 0.5, Memory: 64 << 20})
+		if exit := wait(t, rt, r.Key); code(exit) != "0" {
+			t.Errorf("ended with %s, %s", code(exit), exit.Error)
+		}
+	}
+	if n := strings.Count(said.String(), "without CPU and memory limits"); n != 1 {
+		t.Errorf("said %d times; want once:\n%s", n, said.String())
+	}
+}
+
+// On this kernel's cgroup v2, with or without controllers: what is done by v2
+// itself, forking into a group, killing and removing it.
+func TestCgroup2KillsWhatEscapes(t *testing.T) {
+	needRoot(t)
+	mount := mountpoint
+	if _, err := os.Stat(filepath.Join(mount, "cgroup.controllers")); err != nil {
+		mount = filepath.Join(mountpoint, "unified")
+	}
+	h, err := newHierarchy2(mount, "cube-test-v2", nil)
+	if err != nil {
+		t.Skipf("there is no cgroup v2 at %s: %v", mount, err)
+	}
+	t.Cleanup(h.remove)
+	rt := newRuntime(t, Config{NoCgroups: true})
+	rt.cgroups = h
+	r := start(t, rt, &task.Task{Command: []string{"sh", "-c", escape + "exec sleep 1000"}, Cpu: 1, Memory: 64 << 20})
+	g := rt.find(r.Key).record.Cgroup
+	escaped := firstLines(t, rt, r.Key, 2)
+	procs, err := os.ReadFile(g.file2("cgroup.procs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range append(escaped, strings.TrimPrefix(r.Handle, "pid:")) {
+		if !slices.Contains(strings.Fields(string(procs)), pid) {
+			t.Errorf("process %s is not in the group, which has %s", pid, strings.Fields(string(procs)))
+		}
+	}
+	// Without a supervisor, the group is all there is to find them by.
+	if err := unix.Kill(rt.find(r.Key).record.Supervisor.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if exit := wait(t, rt, r.Key); exit.Code != nil {
+		t.Errorf("ended with %s", code(exit))
+	}
+	for _, pid := range escaped {
+		eventually(t, "the end of "+pid, func() bool { return !alive(atoi(t, pid)) })
+	}
+	if _, err := os.Stat(g.file2("")); !os.IsNotExist(err) {
+		t.Errorf("the group is there: %v", err)
+	}
+}
+
+func TestTaskInheritsNoDescriptors(t *testing.T) {
+	// One that survives exec, as a careless parent leaves it to a worker.
+	fd, err := unix.Open("/etc/hostname", unix.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd) //nolint:errcheck // only read
+	rt := newRuntime(t, Config{})
+	r := startCommand(t, rt, testCommand(t, "descriptors")...)
+	wait(t, rt, r.Key)
+	for _, line := range strings.Split(strings.TrimSpace(logs(t, rt, r.Key, allLogs)), "\n") {
+		number, to, _ := strings.Cut(line, " ")
+		ok := number == "0" && to == "/dev/null" || (number == "1" || number == "2") && strings.HasPrefix(to, "pipe:")
+		// What the Go runtime of the task and its reading open themselves.
+		own := strings.Contains(to, "eventpoll") || strings.Contains(to, "eventfd") || strings.HasPrefix(to, "/proc/") || strings.Contains(to, "/cgroup/") || strings.HasPrefix(to, "/sys/")
+		if !ok && !own {
+			t.Errorf("the task has descriptor %s", line)
+		}
+	}
+}
+
+func TestTaskRunsAsItsUser(t *testing.T) {
+	needRoot(t)
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := newRuntime(t, Config{})
+	for _, test := range []struct{ user, want string }{
+		{"nobody", nobody.Uid + " " + nobody.Gid + " nobody"},
+		{nobody.Uid, nobody.Uid + " " + nobody.Gid + " nobody"},
+		{"nobody:daemon", nobody.Uid + " 1 nobody"},
+		{"12345:54321", "12345 54321 unset"},
+	} {
+		r := start(t, rt, &task.Task{Command: []string{"sh", "-c", `echo $(id -u) $(id -g) ${USER-unset}; test "$(id -G)" = "$(id -g)"`}, User: test.user})
+		if exit := wait(t, rt, r.Key); code(exit) != "0" {
+			t.Errorf("as %s: ended with %s; supplementary groups are left", test.user, code(exit))
+		}
+		if got := strings.TrimSpace(logs(t, rt, r.Key, allLogs)); got != test.want {
+			t.Errorf("as %s: ran as %q; want %q", test.user, got, test.want)
+		}
+	}
+	if _, err := lookupUser("12345"); err == nil {
+		t.Error("a number without user or group was taken, and would run in root's group")
+	}
+}

@@ -1,0 +1,229 @@
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cube/worker"
+)
+
+func TestLogsKeepTheStreamsApart(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	r := startCommand(t, rt, "sh", "-c", `echo out1; echo err1 >&2; echo out2; printf "no end"`)
+	wait(t, rt, r.Key)
+	for _, test := range []struct {
+		opts worker.LogOptions
+		want string
+	}{
+		{worker.LogOptions{Tail: -1, Stdout: true}, "out1\nout2\nno end"},
+		{worker.LogOptions{Tail: -1, Stderr: true}, "err1\n"},
+		{worker.LogOptions{Tail: 2, Stdout: true}, "out2\nno end"},
+		{worker.LogOptions{Tail: 1, Stderr: true}, "err1\n"},
+		{worker.LogOptions{Tail: 0}, ""},
+		{worker.LogOptions{Tail: 100, Stdout: true}, "out1\nout2\nno end"},
+		{worker.LogOptions{Tail: -1, Stdout: true, Follow: true}, "out1\nout2\nno end"},
+		{worker.LogOptions{Tail: -1, Since: time.Now()}, ""},
+		{worker.LogOptions{Tail: -1, Since: r.StartTime.Add(-time.Second), Stderr: true}, "err1\n"},
+	} {
+		if got := logs(t, rt, r.Key, test.opts); got != test.want {
+			t.Errorf("%+v: got %q; want %q", test.opts, got, test.want)
+		}
+	}
+	all := logs(t, rt, r.Key, allLogs)
+	if len(all) != len("out1\nerr1\nout2\nno end") {
+		t.Errorf("both: got %q", all)
+	}
+}
+
+func TestSinceCutsAtTheTime(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	path := fifo(t, rt.config.Dir)
+	r := startCommand(t, rt, "sh", "-c", "echo early; read go < "+path+"; echo late")
+	firstLines(t, rt, r.Key, 1)
+	between := time.Now()
+	if err := os.WriteFile(path, []byte("go\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, rt, r.Key)
+	if got := logs(t, rt, r.Key, worker.LogOptions{Tail: -1, Since: between}); got != "late\n" {
+		t.Errorf("since then: %q", got)
+	}
+}
+
+func TestOutputIsRotatedAndFollowedThroughIt(t *testing.T) {
+	const size, files, lines = 4096, 3, 2000
+	rt := newRuntime(t, Config{LogSize: size, LogFiles: files})
+	path := fifo(t, rt.config.Dir)
+	// A line waits for the reader every 20, so that none is rotated away
+	// before it is read.
+	r := startCommand(t, rt, "sh", "-c",
+		fmt.Sprintf(`exec 3<%s; i=0; while [ $i -lt %d ]; do echo "line $i"; i=$((i+1)); [ $((i%%20)) -ne 0 ] || read go <&3; done`, path, lines))
+	gate, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gate.Close() //nolint:errcheck // the test is over
+	l, err := rt.Logs(t.Context(), r.Key, worker.LogOptions{Tail: -1, Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // does not fail
+	var got bytes.Buffer
+	for passed, buf := 0, make([]byte, 1000); ; {
+		n, err := l.Read(buf)
+		got.Write(buf[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; passed < bytes.Count(got.Bytes(), []byte{'\n'})/20; passed++ {
+			if _, err := gate.WriteString("go\n"); err != nil && passed < lines/20-1 {
+				t.Fatal(err)
+			}
+		}
+	}
+	var want strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&want, "line %d\n", i)
+	}
+	if got.String() != want.String() {
+		t.Errorf("followed %d bytes; want %d", got.Len(), want.Len())
+	}
+	kept, err := logNumbers(filepath.Join(rt.runs, r.Key.String()))
+	if err != nil || len(kept) != files {
+		t.Errorf("kept files %v, %v; want %d", kept, err, files)
+	}
+	for _, n := range kept {
+		info, err := os.Stat(logPath(filepath.Join(rt.runs, r.Key.String()), n))
+		if err != nil || info.Size() > size {
+			t.Errorf("file %d: %v, %v; want at most %d bytes", n, info.Size(), err, size)
+		}
+	}
+	// The last 200 lines span files.
+	tail := logs(t, rt, r.Key, worker.LogOptions{Tail: 200})
+	if !strings.HasPrefix(tail, fmt.Sprintf("line %d\n", lines-200)) || strings.Count(tail, "\n") != 200 {
+		t.Errorf("the last 200 lines are %d and begin %.20q", strings.Count(tail, "\n"), tail)
+	}
+}
+
+func TestLongLinesComeBackWhole(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	for _, n := range []int{maxLine - 1, maxLine, maxLine + 1, 3*maxLine + 7} {
+		r := startCommand(t, rt, "sh", "-c", fmt.Sprintf(`head -c %d /dev/zero | tr '\0' x; echo; echo next`, n))
+		wait(t, rt, r.Key)
+		if got, want := logs(t, rt, r.Key, allLogs), strings.Repeat("x", n)+"\nnext\n"; got != want {
+			t.Errorf("a line of %d came back as %d bytes", n, len(got))
+		}
+		if got := logs(t, rt, r.Key, worker.LogOptions{Tail: 2}); len(got) != n+len("\nnext\n") {
+			t.Errorf("the last two lines have %d bytes", len(got))
+		}
+	}
+}
+
+func TestFollowingEndsWithItsReader(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	r := startCommand(t, rt, "sleep", "1000")
+	l, err := rt.Logs(t.Context(), r.Key, worker.LogOptions{Follow: true, Tail: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error)
+	go func() { _, err := l.Read(make([]byte, 1)); read <- err }()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-read; err == nil {
+		t.Error("a closed reader read on")
+	}
+	if len(rt.changes.followers) != 0 {
+		t.Error("the directory is still watched")
+	}
+}
+
+func TestLogWriterDropsWhatADiskRefuses(t *testing.T) {
+	dir := t.TempDir()
+	w, err := newLogWriter(dir, 1<<20, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := w.file
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.copy("stdout", strings.NewReader("kept\n"))
+	w.file = full
+	w.copy("stdout", strings.NewReader("lost\n"))
+	w.file = good
+	w.copy("stdout", strings.NewReader("kept too\n"))
+	if err := w.wait(0); err == nil || !strings.Contains(err.Error(), "no space") {
+		t.Errorf("the end says %v; want how much was lost and why", err)
+	}
+	data, err := os.ReadFile(logPath(dir, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for line := range bytes.Lines(data) {
+		if r, ok := parseLogRecord(bytes.TrimSuffix(line, []byte{'\n'})); ok {
+			texts = append(texts, string(r.text))
+		}
+	}
+	if !slices.Equal(texts, []string{"kept", "kept too"}) {
+		t.Errorf("on disk: %q", texts)
+	}
+}
+
+func FuzzLogs(f *testing.F) {
+	f.Add([]byte("2026-01-02T03:04:05.000000006Z stdout F text\n2026-01-02T03:04:05.000000006Z stderr P te"), 1)
+	f.Add([]byte("stdout F\n\n x stdout P \n x stdout F end\n"), 0)
+	f.Fuzz(func(t *testing.T, file []byte, tail int) {
+		dir := t.TempDir()
+		if err := os.WriteFile(logPath(dir, 1), file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		opts := worker.LogOptions{Tail: max(tail, 0)}
+		at, err := tailPosition(dir, []int{1}, opts)
+		if err != nil || at.offset < 0 || at.offset > int64(len(file)) {
+			t.Fatalf("the tail begins at %+v, %v", at, err)
+		}
+		if n := len(lineStarts(file[at.offset:], opts)); n > opts.Tail {
+			t.Errorf("the last %d lines are %d", opts.Tail, n)
+		}
+	})
+}
+
+// What a task writes comes back byte for byte, however it is cut.
+func FuzzOutputComesBack(f *testing.F) {
+	f.Add([]byte("a\nb"), 1)
+	f.Add([]byte("\n\n\r\n\x00"), 3)
+	f.Add(bytes.Repeat([]byte("long"), maxLine), 100)
+	f.Fuzz(func(t *testing.T, text []byte, size int) {
+		dir := t.TempDir()
+		w, err := newLogWriter(dir, int64(uint16(size))+1, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.copy("stdout", bytes.NewReader(text))
+		if err := w.wait(0); err != nil {
+			t.Fatal(err)
+		}
+		l := &logReader{dir: dir, opts: allLogs, ctx: t.Context(), cancel: func() {}, end: func() {}}
+		got, err := io.ReadAll(l)
+		if err != nil || !bytes.Equal(got, text) {
+			t.Errorf("wrote %d bytes, read %d, %v", len(text), len(got), err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
