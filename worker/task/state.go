@@ -10,15 +10,15 @@ import (
 type State uint8
 
 const (
-	// Pending: accepted, no node chosen yet.
+	// Pending means accepted, no node chosen yet.
 	Pending State = iota
-	// Scheduled: a node was chosen; the task is on its way or starting.
+	// Scheduled means that a node was chosen; the task is on its way or starting.
 	Scheduled
-	// Running: the process or container has started.
+	// Running means that the process or container has started.
 	Running
-	// Completed: ended with exit code 0, or stopped by request.
+	// Completed means ended with exit code 0, or stopped by request.
 	Completed
-	// Failed: ended in any other way, or could not be started.
+	// Failed means ended in any other way, or could not be started.
 	Failed
 )
 

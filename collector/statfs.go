@@ -1,0 +1,119 @@
+package collector
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// errStuck says that a file system did not answer in time. A dead network mount
+// does so for ever.
+var errStuck = errors.New("the file system does not answer")
+
+// statfsCaller asks file systems without waiting for one that hangs longer than
+// once: a mount that missed a deadline is stuck until its pending call comes
+// back, and is not asked again before. There is at most one call, and so one
+// goroutine, a mount. Safe for concurrent use.
+type statfsCaller struct {
+	statfs func(path string, buf *unix.Statfs_t) error
+
+	mu      sync.Mutex              // guards pending and the calls' stuck
+	pending map[string]*pendingCall // by path
+	group   sync.WaitGroup
+}
+
+// pendingCall is one call that whoever asks for the same path meanwhile shares.
+type pendingCall struct {
+	done  chan struct{} // closed once buf and err are there
+	buf   unix.Statfs_t
+	err   error
+	stuck bool
+}
+
+func newStatfsCaller(statfs func(string, *unix.Statfs_t) error) *statfsCaller {
+	return &statfsCaller{statfs: statfs, pending: map[string]*pendingCall{}}
+}
+
+// statfsResult is one file system's answer.
+type statfsResult struct {
+	buf unix.Statfs_t
+	err error
+}
+
+// all asks all the paths at once and waits for them together, for as long as
+// timeout. One that misses it has errStuck.
+func (s *statfsCaller) all(paths []string, timeout time.Duration) []statfsResult {
+	calls := make([]*pendingCall, len(paths))
+	for i, path := range paths {
+		calls[i] = s.start(path)
+	}
+	results := make([]statfsResult, len(paths))
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	over := false
+	for i, call := range calls {
+		if call == nil {
+			results[i].err = errStuck
+			continue
+		}
+		if !over {
+			select {
+			case <-call.done:
+			case <-deadline.C:
+				over = true
+			}
+		}
+		results[i] = s.finish(call)
+	}
+	return results
+}
+
+// start begins a call, or joins the one under way; nil where that is stuck.
+func (s *statfsCaller) start(path string) *pendingCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if call := s.pending[path]; call != nil {
+		if call.stuck {
+			return nil
+		}
+		return call
+	}
+	call := &pendingCall{done: make(chan struct{})}
+	s.pending[path] = call
+	s.group.Go(func() {
+		call.err = s.statfs(path, &call.buf)
+		s.mu.Lock()
+		delete(s.pending, path)
+		s.mu.Unlock()
+		close(call.done)
+	})
+	return call
+}
+
+// finish takes a call's answer, or marks it stuck where there is none.
+func (s *statfsCaller) finish(call *pendingCall) statfsResult {
+	select {
+	case <-call.done:
+		return statfsResult{call.buf, call.err}
+	default:
+	}
+	s.mu.Lock()
+	call.stuck = true
+	s.mu.Unlock()
+	return statfsResult{err: errStuck}
+}
+
+// wait waits for the calls under way, for as long as timeout.
+func (s *statfsCaller) wait(timeout time.Duration) {
+	idle := make(chan struct{})
+	go func() {
+		s.group.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-time.After(timeout):
+	}
+}
