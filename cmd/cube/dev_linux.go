@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+	"golang.org/x/sync/errgroup"
+
+	"cube/scheduler"
+	"cube/scheduler/policy"
+	"cube/scheduler/scrape"
+	"cube/worker"
+	"cube/worker/docker"
+	"cube/worker/task"
+)
+
+// runtimeAuto takes Docker where an engine answers, processes elsewhere.
+const runtimeAuto = "auto"
+
+// devFlags is what cube dev is told.
+type devFlags struct {
+	managerAddress string
+	workerAddress  string
+	workers        int
+	dataDir        string
+	runtime        string
+	policy         string
+}
+
+func (c *cli) registerDev(app *kingpin.Application) {
+	f := &devFlags{}
+	cmd := c.command(app, "dev", "A manager and workers on this machine, for a first look; Ctrl-C ends them and their tasks.", func(ctx context.Context) error {
+		return c.dev(ctx, f)
+	})
+	cmd.Flag("web.listen-address", "Address of the manager.").Default("127.0.0.1:5555").StringVar(&f.managerAddress)
+	cmd.Flag("worker.listen-address", "Address of the first worker; the others take the ports after it.").Default("127.0.0.1:5556").StringVar(&f.workerAddress)
+	cmd.Flag("workers", "How many workers share this machine's capacity.").Default("1").IntVar(&f.workers)
+	cmd.Flag("data-dir", "Directory for the state; by default a temporary one that is removed at the end.").StringVar(&f.dataDir)
+	cmd.Flag("runtime", "What tasks are: docker, process, or auto: docker where an engine answers.").
+		Default(runtimeAuto).EnumVar(&f.runtime, runtimeAuto, runtimeDocker, runtimeProcess)
+	cmd.Flag("policy", "How to choose among the nodes that fit: "+strings.Join(policy.Names(), ", ")+".").
+		Default(policy.Default).StringVar(&f.policy)
+}
+
+func (c *cli) dev(ctx context.Context, f *devFlags) (err error) {
+	if f.workers < 1 {
+		return fmt.Errorf("--workers %d: want 1 or more", f.workers)
+	}
+	if c.logConfig.Level.String() == "info" {
+		// What runs where is printed below, for people.
+		if err := c.logConfig.Level.Set("warn"); err != nil {
+			return err
+		}
+	}
+	if f.dataDir == "" {
+		if f.dataDir, err = os.MkdirTemp("", "cube-dev-*"); err != nil {
+			return fmt.Errorf("no temporary directory: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(f.dataDir)) }()
+	}
+	d := &dev{flags: f, log: c.logger()}
+	d.runtime, d.why = chooseRuntime(ctx, f.runtime)
+	if err := d.open(ctx); err != nil {
+		return errors.Join(err, d.close())
+	}
+	fmt.Fprint(c.stdout, d.greeting())
+	return errors.Join(d.run(ctx), d.close())
+}
+
+// chooseRuntime returns the runtime to use and, as half a sentence, why.
+func chooseRuntime(ctx context.Context, wanted string) (name, why string) {
+	if wanted != runtimeAuto {
+		return wanted, "as asked for"
+	}
+	probe, err := docker.New(ctx, docker.Config{Owner: "cube-dev-probe"})
+	if err != nil {
+		return runtimeProcess, err.Error()
+	}
+	if err := probe.Close(); err != nil {
+		return runtimeProcess, err.Error()
+	}
+	return runtimeDocker, "a Docker engine answers; --runtime=process runs processes"
+}
+
+// dev is a manager and workers in one process, that talk over HTTP as if they
+// were apart.
+type dev struct {
+	flags        *devFlags
+	runtime, why string
+	manager      *runningManager
+	workers      []*runningWorker
+	log          *slog.Logger
+}
+
+func (d *dev) open(ctx context.Context) (err error) {
+	d.manager, err = openManager(ctx, &managerFlags{
+		web:     webFlags{addresses: []string{d.flags.managerAddress}, telemetryPath: "/metrics"},
+		dataDir: filepath.Join(d.flags.dataDir, "manager"), policy: d.flags.policy,
+		scrapeInterval: scrape.DefaultInterval, staleAfter: scheduler.DefaultStaleAfter, nodeTimeout: scheduler.DefaultDownAfter,
+	}, d.log)
+	if err != nil {
+		return err
+	}
+	for i := range d.flags.workers {
+		flags, err := d.workerFlags(i)
+		if err != nil {
+			return err
+		}
+		w, err := openWorker(ctx, flags, d.log)
+		if err != nil {
+			return err
+		}
+		d.workers = append(d.workers, w)
+	}
+	return nil
+}
+
+func (d *dev) workerFlags(i int) (*workerFlags, error) {
+	host, portText, err := net.SplitHostPort(d.flags.workerAddress)
+	if err != nil {
+		return nil, fmt.Errorf("--worker.listen-address %s: want host:port", d.flags.workerAddress)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("--worker.listen-address %s: want host:port", d.flags.workerAddress)
+	}
+	if port != 0 {
+		port += uint64(i)
+	}
+	f := &workerFlags{
+		web:       webFlags{addresses: []string{net.JoinHostPort(host, strconv.FormatUint(port, 10))}, telemetryPath: "/metrics"},
+		collector: defaultCollectorFlags(),
+		dataDir:   filepath.Join(d.flags.dataDir, fmt.Sprintf("worker-%d", i+1)),
+		runtime:   d.runtime, needToken: true,
+		join: d.manager.endpoint.url.String(), overcommitCPU: worker.DefaultOvercommitCpu, drain: true,
+	}
+	return f, f.shareOut(d.flags.workers, d.log)
+}
+
+// shareOut gives each of n workers on one machine an equal part of it.
+func (f *workerFlags) shareOut(n int, log *slog.Logger) error {
+	if n == 1 {
+		return nil
+	}
+	if err := makeDataDir(f.dataDir); err != nil {
+		return err
+	}
+	machine, err := f.collector.open(f, log)
+	if err != nil {
+		return err
+	}
+	whole, err := machine.Capacity()
+	if err = errors.Join(err, machine.Close()); err != nil {
+		return err
+	}
+	f.capacity = task.Resources{
+		Cpu: whole.Cores / float64(n), Memory: task.Bytes(whole.Memory / float64(n)), Disk: task.Bytes(whole.Disk / float64(n)),
+	}
+	return nil
+}
+
+// run serves until ctx ends. The workers go first, so that the manager still
+// sees their tasks end.
+func (d *dev) run(ctx context.Context) error {
+	managing, stopManager := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopManager()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.manager.Run(managing) })
+	group.Go(func() error {
+		defer stopManager()
+		workers, ctx := errgroup.WithContext(ctx)
+		for _, w := range d.workers {
+			workers.Go(func() error { return w.Run(ctx) })
+		}
+		return workers.Wait()
+	})
+	return group.Wait()
+}
+
+// close removes what the ended tasks left with their runtimes, and closes all.
+func (d *dev) close() error {
+	var errs []error
+	for _, w := range d.workers {
+		errs = append(errs, removeRuns(w.runtime), w.Close())
+	}
+	if d.manager != nil {
+		errs = append(errs, d.manager.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// removeRuns removes the ended runs of a runtime: their containers and output.
+func removeRuns(r worker.Runtime) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopAllTimeout)
+	defer cancel()
+	runs, err := r.List(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, run := range runs {
+		errs = append(errs, r.Stop(ctx, run.Key, 0), r.Remove(ctx, run.Key))
+	}
+	return errors.Join(errs...)
+}
+
+// greeting says what runs where, and what to try.
+func (d *dev) greeting() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "Cube is serving. Ctrl-C ends it, and every task with it.\n\n")
+	fmt.Fprintf(&text, "  manager   %s   a page to look at, /metrics, /sd\n", d.manager.endpoint.url)
+	for i, w := range d.workers {
+		fmt.Fprintf(&text, "  worker %d  %s   /metrics, /stats\n", i+1, w.endpoint.url)
+	}
+	kind, example := "containers", "--image=alpine --name=hello -- sh -c 'echo hello; sleep 300'"
+	if d.runtime == runtimeProcess {
+		kind, example = "processes", "--name=hello --memory=64MiB -- sh -c 'echo hello; sleep 300'"
+	}
+	fmt.Fprintf(&text, "\nTasks run as %s: %s.\n\nTry, in another terminal:\n\n", kind, d.why)
+	cube, manager := d.self(), ""
+	if url := d.manager.endpoint.url.String(); url != defaultManager {
+		manager = " --manager=" + url
+	}
+	fmt.Fprintf(&text, "  %s run%s %s\n", cube, manager, example)
+	fmt.Fprintf(&text, "  %s nodes%s\n", cube, manager)
+	fmt.Fprintf(&text, "  %s explain%s hello\n", cube, manager)
+	return text.String()
+}
+
+// self is how a person calls this program again.
+func (d *dev) self() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/cube"
+	}
+	return os.Args[0]
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"cube/scheduler"
+	"cube/worker/wire"
+)
+
+func (c *cli) registerExplain(app *kingpin.Application) {
+	var conn connection
+	var id string
+	cmd := c.command(app, "explain", "Say why a task is where it is, or why it is nowhere.", func(ctx context.Context) error { return c.explain(ctx, &conn, id) })
+	conn.addFlags(cmd)
+	cmd.Arg("task", "The task's ID, a unique beginning of it, or its name.").Required().StringVar(&id)
+}
+
+func (c *cli) explain(ctx context.Context, conn *connection, id string) error {
+	manager, err := conn.open()
+	if err != nil {
+		return err
+	}
+	t, err := resolve(ctx, manager, id)
+	if err != nil {
+		return err
+	}
+	decision, err := manager.Decision(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	if conn.json {
+		return printJSON(c.stdout, decision)
+	}
+	return c.printDecision(t, &decision)
+}
+
+func (c *cli) printDecision(t *wire.PlacedTask, d *scheduler.Decision) error {
+	fmt.Fprintf(c.stdout, "Task %s asks for %s cores, %s memory, %s disk.\n",
+		named(t), cores(d.Requests.Cpu), d.Requests.Memory, d.Requests.Disk)
+	if d.Node == "" {
+		fmt.Fprintf(c.stdout, "No node of %d fits.\n", d.Nodes)
+	} else {
+		fmt.Fprintf(c.stdout, "Placed on %s at %s: the best of %d that fit, of %d.\n",
+			d.Node, d.Time.Format("2006-01-02 15:04:05.000 MST"), d.Passed, d.Nodes)
+	}
+	fmt.Fprintf(c.stdout, "Policy %s, seed %d, readings %s to %s old.\n",
+		d.Policy, d.Seed, figure(d.NewestReading, seconds), figure(d.OldestReading, seconds))
+	if len(d.Candidates) > 0 {
+		if err := c.printCandidates(d); err != nil {
+			return err
+		}
+	}
+	if len(d.Refused) > 0 {
+		return c.printRefused(d)
+	}
+	return nil
+}
+
+func named(t *wire.PlacedTask) string {
+	if t.Name == "" {
+		return short(t.ID)
+	}
+	return short(t.ID) + " (" + t.Name + ")"
+}
+
+func (c *cli) printCandidates(d *scheduler.Decision) error {
+	fmt.Fprintln(c.stdout)
+	out := newTable(c.stdout, "CANDIDATE", "SCORE", "OF WHICH", "CPU MEASURED", "CPU EXPECTED", "CPU PROMISED", "MEMORY AVAILABLE", "MEMORY PROMISED", "TASKS", "READ")
+	for i := range d.Candidates {
+		candidate := &d.Candidates[i]
+		in := &candidate.Inputs
+		read := figure(in.ReadingAge, seconds) + " before"
+		if in.Stale {
+			read += ", stale"
+		}
+		out.row(candidate.Node, fmt.Sprintf("%.2f", candidate.Score), components(candidate.Components),
+			ofWhole(figure(in.CpuUsageRatio, percent), figure(in.CpuCores, cores)), cores(in.CpuExpected),
+			ofWhole(cores(in.CpuPromised), cores(in.CpuLimit)),
+			ofWhole(figure(in.MemoryAvailable, size), figure(in.MemoryTotal, size)),
+			ofWhole(size(in.MemoryPromised), size(in.MemoryLimit)),
+			fmt.Sprint(in.Tasks), read)
+	}
+	return out.flush()
+}
+
+func components(parts []scheduler.Component) string {
+	texts := make([]string, len(parts))
+	for i, part := range parts {
+		texts[i] = fmt.Sprintf("%s %.2f", part.Scorer, part.Score)
+		if part.Weight != 1 {
+			texts[i] += fmt.Sprintf(" ×%g", part.Weight)
+		}
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (c *cli) printRefused(d *scheduler.Decision) error {
+	fmt.Fprintln(c.stdout)
+	out := newTable(c.stdout, "REFUSED", "CODE", "WHY")
+	for _, refused := range d.Refused {
+		for _, example := range refused.Examples {
+			out.row(example.Node, string(refused.Code), example.Reason)
+		}
+		if more := refused.Count - len(refused.Examples); more > 0 {
+			out.row(fmt.Sprintf("and %d more", more), string(refused.Code), "")
+		}
+	}
+	return out.flush()
+}

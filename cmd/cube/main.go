@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/common/version"
+)
+
+func main() {
+	divert()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// cli is what the subcommands share.
+type cli struct {
+	stdout, stderr io.Writer
+	logConfig      promslog.Config
+	commands       map[string]func(context.Context) error
+}
+
+// run is the whole program: it parses args, runs the subcommand until it is done
+// or ctx ends, and returns the exit status: 0, or 1 with one sentence on stderr.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c := &cli{stdout: stdout, stderr: stderr, commands: map[string]func(context.Context) error{}}
+	app := kingpin.New("cube", "Measures Linux machines and places tasks on them by what it measures.").
+		DefaultEnvars().UsageWriter(stdout).ErrorWriter(stderr)
+	app.HelpFlag.Short('h')
+	app.Version(version.Print("cube"))
+	flag.AddFlags(app, &c.logConfig)
+	c.logConfig.Writer = stderr
+	c.register(app)
+
+	// --help and --version end the program in the middle of parsing.
+	ended := false
+	app.Terminate(func(int) { ended = true })
+	command, err := app.Parse(args)
+	if ended {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "cube: %v; see cube --help\n", err)
+		return 1
+	}
+	if err := c.commands[command](ctx); err != nil {
+		fmt.Fprintf(stderr, "cube: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// register adds the subcommands, in the order in which help lists them.
+func (c *cli) register(app *kingpin.Application) {
+	c.registerDev(app)
+	c.registerWorker(app)
+	c.registerManager(app)
+	c.registerRun(app)
+	c.registerPs(app)
+	c.registerNodes(app)
+	c.registerLogs(app)
+	c.registerStop(app)
+	c.registerExplain(app)
+}
+
+// command adds a subcommand whose body is body.
+func (c *cli) command(app *kingpin.Application, name, help string, body func(context.Context) error) *kingpin.CmdClause {
+	c.commands[name] = body
+	return app.Command(name, help)
+}
+
+func (c *cli) logger() *slog.Logger { return promslog.New(&c.logConfig) }

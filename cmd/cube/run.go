@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"cube/scheduler/client"
+	"cube/worker/task"
+	"cube/worker/wire"
+)
+
+// runFlags is what cube run is told.
+type runFlags struct {
+	connection
+	file    string
+	wait    time.Duration
+	publish []string
+	memory  task.Bytes
+	disk    task.Bytes
+	task    task.Task
+}
+
+func (c *cli) registerRun(app *kingpin.Application) {
+	f := &runFlags{}
+	cmd := c.command(app, "run", "Run a task: a container of an image, or a process.", func(ctx context.Context) error { return c.runTask(ctx, f) })
+	f.addFlags(cmd)
+	cmd.Flag("file", "File with a task, or the book's event around one, in JSON; - is standard input.").Short('f').StringVar(&f.file)
+	cmd.Flag("image", "The image; without one the command runs as a process.").StringVar(&f.task.Image)
+	cmd.Flag("name", "A name for people and for metrics.").StringVar(&f.task.Name)
+	cmd.Flag("cpu", "Cores the task needs, and its limit.").Float64Var(&f.task.Cpu)
+	cmd.Flag("memory", "Memory the task needs, and its limit: 512MiB, 4GiB.").SetValue(sizeValue{&f.memory})
+	cmd.Flag("disk", "Disk the task needs; a reservation, not a limit.").SetValue(sizeValue{&f.disk})
+	cmd.Flag("env", "KEY=value for the task's environment; repeatable.").Short('e').StringsVar(&f.task.Env)
+	cmd.Flag("publish", "[HOST-PORT:]PORT[/udp] to be reached from outside; repeatable.").Short('p').StringsVar(&f.publish)
+	cmd.Flag("user", "User to run as.").StringVar(&f.task.User)
+	cmd.Flag("workdir", "Working directory.").StringVar(&f.task.WorkingDir)
+	cmd.Flag("constraint", "Condition on the node's labels: zone==a, disk!=hdd; repeatable.").StringsVar(&f.task.Constraints)
+	cmd.Flag("restart", "no, on-failure, on-failure:N or always.").Default("no").StringVar((*string)(&f.task.RestartPolicy))
+	cmd.Flag("wait", "How long to wait for the task to be running; 0 does not wait.").Default("10s").DurationVar(&f.wait)
+	cmd.Arg("command", "The command and its arguments, after --.").StringsVar(&f.task.Command)
+}
+
+// sizeValue is the flag value for bytes.
+type sizeValue struct{ bytes *task.Bytes }
+
+func (v sizeValue) String() string {
+	if v.bytes == nil || *v.bytes == 0 {
+		return ""
+	}
+	return v.bytes.String()
+}
+
+func (v sizeValue) Set(text string) error {
+	parsed, err := task.ParseBytes(text)
+	if err == nil {
+		*v.bytes = parsed
+	}
+	return err
+}
+
+func (c *cli) runTask(ctx context.Context, f *runFlags) error {
+	t, err := f.wanted()
+	if err != nil {
+		return err
+	}
+	manager, err := f.open()
+	if err != nil {
+		return err
+	}
+	placed, err := manager.Submit(ctx, t)
+	if err != nil {
+		return err
+	}
+	if placed, err = waitStarted(ctx, manager, placed, f.wait); err != nil {
+		return err
+	}
+	if f.json {
+		return printJSON(c.stdout, placed)
+	}
+	return c.printTasks([]wire.PlacedTask{placed})
+}
+
+// wanted is the task that the flags or the file describe, checked before
+// anybody is asked.
+func (f *runFlags) wanted() (*task.Task, error) {
+	t := &f.task
+	if f.file != "" {
+		if t.Image != "" || len(t.Command) > 0 {
+			return nil, fmt.Errorf("a file and an image or command: want one of them")
+		}
+		var err error
+		if t, err = readTask(f.file); err != nil {
+			return nil, err
+		}
+		return t, t.Validate()
+	}
+	t.Memory, t.Disk = f.memory, f.disk
+	for _, text := range f.publish {
+		if err := publish(t, text); err != nil {
+			return nil, err
+		}
+	}
+	return t, t.Validate()
+}
+
+func readTask(file string) (*task.Task, error) {
+	var in io.Reader = os.Stdin
+	if file != "-" {
+		opened, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("the task file: %w", err)
+		}
+		defer opened.Close()
+		in = opened
+	}
+	body, err := io.ReadAll(io.LimitReader(in, wire.MaxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("the task file %s: %w", file, err)
+	}
+	if len(body) > wire.MaxBody {
+		return nil, fmt.Errorf("the task file %s is longer than %d bytes", file, wire.MaxBody)
+	}
+	t, err := wire.UnmarshalTask(body, false)
+	if err != nil {
+		return nil, fmt.Errorf("the task file %s: %w", file, err)
+	}
+	return t, nil
+}
+
+// publish adds "8080:80/tcp" or "80" to the ports of t.
+func publish(t *task.Task, text string) error {
+	host, inside, two := strings.Cut(text, ":")
+	if !two {
+		host, inside = "", text
+	}
+	port, err := task.ParsePort(inside)
+	if err != nil {
+		return fmt.Errorf("--publish %s: %w", text, err)
+	}
+	if t.PortBindings == nil {
+		t.PortBindings = map[string]string{}
+		t.ExposedPorts = map[string]struct{}{}
+	}
+	if _, twice := t.PortBindings[port.String()]; twice {
+		return fmt.Errorf("--publish %s: port %s is published twice", text, port)
+	}
+	t.PortBindings[port.String()] = host
+	t.ExposedPorts[port.String()] = struct{}{}
+	return nil
+}
+
+// pollEvery is how often the client looks whether its task has started.
+const pollEvery = 50 * time.Millisecond
+
+// waitStarted returns the task once it runs, has ended, or has been found to
+// fit nowhere, and after wait as it is then.
+func waitStarted(ctx context.Context, manager *client.Client, t wire.PlacedTask, wait time.Duration) (wire.PlacedTask, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		undecided := t.State == task.Pending && t.PendingReason == ""
+		if !undecided && t.State != task.Scheduled {
+			return t, nil
+		}
+		select {
+		case <-ctx.Done():
+			return t, nil
+		case <-tick.C:
+		}
+		now, err := manager.Task(ctx, t.ID)
+		if ctx.Err() != nil {
+			return t, nil
+		}
+		if err != nil {
+			return t, err
+		}
+		t = now
+	}
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+
+	"cube/worker"
+	"cube/worker/docker"
+	"cube/worker/process"
+)
+
+// The words of --runtime.
+const (
+	runtimeDocker  = "docker"
+	runtimeProcess = "process"
+)
+
+// openRuntime opens the runtime that the flags name.
+func openRuntime(ctx context.Context, f *workerFlags, log *slog.Logger) (worker.Runtime, error) {
+	if f.runtime == runtimeProcess {
+		return process.New(process.Config{Dir: filepath.Join(f.dataDir, "runs"), CgroupParent: f.cgroupParent, Log: log})
+	}
+	owner, err := identity(f.dataDir)
+	if err != nil {
+		return nil, err
+	}
+	return docker.New(ctx, docker.Config{Host: f.dockerHost, Owner: owner, CgroupParent: f.cgroupParent, Log: log})
+}

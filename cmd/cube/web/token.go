@@ -1,0 +1,142 @@
+package web
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+)
+
+// A token file holds the write token of the server on one port of this
+// machine. It lies in the user's own configuration directory with mode 0600, so
+// that the same user's CLI finds it by the port, and no other user can read it.
+// It is made anew at each start, so that one left behind by a crash opens
+// nothing, and removed at the end.
+
+// TokenPath is where the token of the server on this port is kept.
+func TokenPath(port string) (string, error) {
+	dir, err := configDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "cube", port+".token"), nil
+}
+
+// configDir is os.UserConfigDir, but works without HOME too: a service is
+// often started without.
+func configDir() (string, error) {
+	if dir, err := os.UserConfigDir(); err == nil {
+		return dir, nil
+	}
+	who, err := user.Current()
+	if err != nil {
+		return "", fmt.Errorf("no directory for the write token: neither XDG_CONFIG_HOME nor HOME is set, and %w", err)
+	}
+	return filepath.Join(who.HomeDir, ".config"), nil
+}
+
+// CreateToken writes a new token to the file at path, which only its owner can
+// read, and returns it.
+func CreateToken(path string) (string, error) {
+	token := rand.Text()
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("the write token cannot be kept: %w", err)
+	}
+	// A new file renamed into place: whoever has the old one open, or set its
+	// mode, gets nothing.
+	file, err := os.CreateTemp(dir, ".token-*")
+	if err != nil {
+		return "", fmt.Errorf("the write token cannot be kept: %w", err)
+	}
+	_, err = file.WriteString(token + "\n")
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("the write token cannot be kept: %w", err), os.Remove(file.Name()))
+	}
+	return token, nil
+}
+
+// ReadToken returns the token in the file at path.
+func ReadToken(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("the write token cannot be read: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" {
+		return "", fmt.Errorf("the token file %s is empty", path)
+	}
+	return token, nil
+}
+
+// TokenTransport is a RoundTripper that sends the write token along. With File
+// set it is that file's; otherwise it is looked up by port for a server on a
+// loopback address, and a missing one is no error. The token goes with writes
+// only, and never over a request that has authentication of its own.
+type TokenTransport struct {
+	File string
+	Next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *TokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if isRead(r.Method) || r.Header.Get("Authorization") != "" {
+		return t.Next.RoundTrip(r)
+	}
+	token, err := t.token(r)
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return t.Next.RoundTrip(r)
+}
+
+func (t *TokenTransport) token(r *http.Request) (string, error) {
+	if t.File != "" {
+		return ReadToken(t.File)
+	}
+	if !isLoopback(r.URL.Hostname()) {
+		return "", nil
+	}
+	path, err := TokenPath(portOf(r))
+	if err != nil {
+		return "", nil //nolint:nilerr // no home: then there is no token to find either
+	}
+	token, err := ReadToken(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return token, err
+}
+
+func portOf(r *http.Request) string {
+	if port := r.URL.Port(); port != "" {
+		return port
+	}
+	if r.URL.Scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
+
+// isLoopback reports whether host, a name or an address, is this machine by
+// loopback.
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
