@@ -118,8 +118,10 @@ func newTransport(c config.HTTPClientConfig, t *tls.Config, idle int) *http.Tran
 		IdleConnTimeout:     5 * time.Minute,
 		TLSHandshakeTimeout: 10 * time.Second,
 		DisableCompression:  true,
-		ReadBufferSize:      4 << 10,
-		WriteBufferSize:     1 << 10,
+		// What a hostile worker's headers may cost.
+		MaxResponseHeaderBytes: 64 << 10,
+		ReadBufferSize:         4 << 10,
+		WriteBufferSize:        1 << 10,
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

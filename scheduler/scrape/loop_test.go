@@ -67,7 +67,7 @@ func TestEachTargetOnceAnInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := &fleet{}, newSink()
 		_, stop := start(t, configFor(t, &http.Client{Transport: f}, s), targets(2000)...)
-		elapse(61 * time.Second)
+		elapse(61*time.Second + 100*time.Millisecond) // between two slots
 		stop()
 		perSlot := map[int64]int{}
 		for _, target := range targets(2000) {
@@ -170,7 +170,7 @@ func TestHungTargetsDoNotAgeTheOthers(t *testing.T) {
 			config := configFor(t, &http.Client{Transport: f}, s)
 			config.Concurrency = 128 // the hung need 100 × 4 s / 5 s = 80 of it
 			_, stop := start(t, config, targets(2000)...)
-			elapse(2 * time.Minute)
+			elapse(45*time.Second + 100*time.Millisecond)
 			stop()
 			failed := 0
 			for _, target := range targets(2000) {

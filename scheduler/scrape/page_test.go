@@ -115,7 +115,7 @@ func TestRefusedPages(t *testing.T) {
 		"infinite":             {with("cube_load1 1.93", "cube_load1 +Inf"), "cube_load1", ImpossibleValue, "is +Inf"},
 		"no memory at all":     {with("memory_total_bytes 1.6e+10", "memory_total_bytes 0"), "cube_memory_total_bytes", ImpossibleValue, "is 0"},
 		"available over total": {with("memory_available_bytes 1.2e+10", "memory_available_bytes 1.7e+10"), "cube_memory_available_bytes", ImpossibleValue, "more than cube_memory_total_bytes, 16000000000"},
-		"disk over total":      {with(`mountpoint="/"} 7e+10`, `mountpoint="/"} 2e+11`), "cube_disk_available_bytes", ImpossibleValue, "more than cube_disk_total_bytes"},
+		"disk over total":      {with("data_disk_available_bytes 7e+10", "data_disk_available_bytes 2e+11"), "cube_data_disk_available_bytes", ImpossibleValue, "more than cube_data_disk_total_bytes"},
 		"no window":            {with("window_seconds 15.003", "window_seconds 0"), "cube_cpu_usage_window_seconds", ImpossibleValue, "is 0"},
 		"negative task memory": {with("5.24288e+06", "-1"), "cube_task_memory_bytes", ImpossibleValue, "is -1"},
 		"twice":                {good + "cube_load1 2\n", "", BadPage, "cube_load1 is on the page twice"},
