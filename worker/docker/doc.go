@@ -39,6 +39,6 @@
 //
 // The runtime follows one stream of the engine's events and wakes who waits
 // for a container that died. A stream can break, and an engine restart: after
-// every connection the containers are listed anew, so that no end is missed,
-// and whoever waits goes on waiting in the meantime. Nothing polls.
+// every connection whoever waits looks at the container anew, so that no end
+// is missed, and goes on waiting in the meantime. Nothing polls.
 package docker

@@ -57,6 +57,7 @@ type Runtime struct {
 	log    *slog.Logger
 	watch  *watcher
 	claims *claims
+	looks  chan struct{} // bounds the inspections of those who wait
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -88,7 +89,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	warnOfLimits(ctx, log, info)
 
-	r := &Runtime{cfg: cfg, client: api, info: info, booted: bootTime(api.DaemonHost()), log: log, claims: newClaims()}
+	r := &Runtime{cfg: cfg, client: api, info: info, booted: bootTime(api.DaemonHost()), log: log, claims: newClaims(), looks: make(chan struct{}, inspectsAtOnce)}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.watch = newWatcher(api, cfg.Owner, log, r.sweep)
 	r.group.Go(func() { r.watch.run(r.ctx) })

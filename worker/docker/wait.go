@@ -31,7 +31,7 @@ func (r *Runtime) wait(ctx context.Context, key worker.Key, patience time.Durati
 	defer r.watch.drop(name, me)
 	var tired <-chan time.Time // fires when patience has passed
 	for {
-		c, err := r.inspect(ctx, key)
+		c, err := r.look(ctx, key)
 		died := r.watch.lastDied(me)
 		switch {
 		case err == nil && !c.State.Running:
@@ -61,6 +61,18 @@ func (r *Runtime) wait(ctx context.Context, key worker.Key, patience time.Durati
 		case <-r.ctx.Done():
 			return worker.Exit{}, errClosed
 		}
+	}
+}
+
+// look inspects a container for one who waits for it. After a connection all
+// do so at once; the engine is to get a few at a time.
+func (r *Runtime) look(ctx context.Context, key worker.Key) (container.InspectResponse, error) {
+	select {
+	case r.looks <- struct{}{}:
+		defer func() { <-r.looks }()
+		return r.inspect(ctx, key)
+	case <-ctx.Done():
+		return container.InspectResponse{}, ctx.Err()
 	}
 }
 

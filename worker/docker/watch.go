@@ -29,10 +29,12 @@ type watcher struct {
 	engine eventSource
 	owner  string
 	log    *slog.Logger
-	// listed is called with all the owner's containers after each connect.
+	// listed is called with all the owner's containers after each connection.
 	listed func(context.Context, []container.Summary)
 	// doubted asks for a fresh connection; see doubt.
 	doubted chan struct{}
+	// lost is that the last connection broke or failed. Only run uses it.
+	lost bool
 
 	mu      sync.Mutex                      // guards waiters and what is in them
 	waiters map[string]map[*waiter]struct{} // by container name
@@ -103,7 +105,12 @@ func (w *watcher) run(ctx context.Context) {
 			return
 		}
 		wait := pause.next(time.Since(connected))
-		w.log.WarnContext(ctx, "lost the Docker engine's events; connecting again", "err", err, "wait", wait)
+		level := slog.LevelWarn
+		if w.lost {
+			level = slog.LevelDebug // said once is enough
+		}
+		w.lost = true
+		w.log.Log(ctx, level, "lost the Docker engine's events; connecting again", "err", err, "wait", wait)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -140,6 +147,10 @@ func (w *watcher) follow(ctx context.Context) error {
 	if err := w.list(ctx); err != nil {
 		return err
 	}
+	if w.lost {
+		w.lost = false
+		w.log.InfoContext(ctx, "follows the Docker engine's events again")
+	}
 	for {
 		select {
 		case message := <-messages:
@@ -152,24 +163,20 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// list looks at all the owner's containers, and wakes who waits for one that
-// does not run.
+// list has everybody who waits take another look, and hands on what there is.
+//
+// The list itself does not tell whom to wake: an engine up to 20.10 sends a
+// container's die event before the list, which it keeps apart, knows of it.
 func (w *watcher) list(ctx context.Context) error {
+	w.mu.Lock()
+	for _, waiting := range w.waiters {
+		wakeAll(waiting)
+	}
+	w.mu.Unlock()
 	all, err := w.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: ownerFilter(w.owner)})
 	if err != nil {
 		return err
 	}
-	running := make(map[string]bool, len(all))
-	for _, c := range all {
-		running[summaryName(c)] = c.State == container.StateRunning || c.State == container.StatePaused
-	}
-	w.mu.Lock()
-	for name, waiting := range w.waiters {
-		if !running[name] {
-			wakeAll(waiting)
-		}
-	}
-	w.mu.Unlock()
 	w.listed(ctx, all)
 	return nil
 }

@@ -39,16 +39,16 @@ func Build(t testing.TB) string {
 // Image makes an image that holds the test program and nothing else, and
 // returns its name. It is removed at the end of the test, so a container of
 // the image has to be gone by then: call Image before [Owner].
-func Image(t testing.TB, changes ...string) string {
+func Image(t testing.TB) string {
 	t.Helper()
-	return Import(t, Build(t), changes...)
+	engine := Client(t)
+	return Import(t, engine, Build(t))
 }
 
 // Import makes an image of a program that was built before, and returns its
 // name; see [Image]. Changes are lines of a Dockerfile, such as "USER 7".
-func Import(t testing.TB, path string, changes ...string) string {
+func Import(t testing.TB, engine *client.Client, path string, changes ...string) string {
 	t.Helper()
-	engine := Client(t)
 	files, err := archive(path)
 	if err != nil {
 		t.Fatalf("pack the test image: %v", err)
