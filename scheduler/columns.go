@@ -1,42 +1,42 @@
 package scheduler
 
 import (
-	"cmp"
 	"math"
-	"math/bits"
-	"slices"
-	"strings"
 
 	"cube/worker/task"
 )
 
-// blockSize is how many nodes a block has: as many as a word has bits.
-const blockSize = 64
-
 // columns is what decisions read of the nodes: a slice a figure, a slot a node,
 // brought up to date by [columns.settle] before a decision looks. Slots are
-// sorted by capacity, then by name; no result depends on the order.
+// sorted by capacity, then by what an ordinary demand cost there when they were
+// last sorted, so that the nodes of a block are alike; no result depends on it.
 type columns struct {
-	cfg    *Config
-	traits Traits
+	cfg     *Config
+	traits  Traits
+	bounded bool
 
 	nodes  []*node // by slot
-	rank   []int32 // place of the node in the order of names
 	health []slotHealth
+	rank   []int32    // place of the node in the order of names
 	room   [3][]int64 // what can still be promised: nanocores, bytes, bytes
 	hash   []uint64
 	class  []int32
 	terms  [][4][]float32 // by scorer
-	blocks []block
 	pages  pages
+
+	blocks []block
+	least  [][4][]float32 // by scorer: of each block, no more than the terms of any node that is ready
+	spans  []span         // consecutive blocks of one class; nil when to be found anew
 
 	classes []Capacity
 	classOf map[Capacity]int32
 
-	dirty    []*node
-	unsorted bool
-	base     float64
-	up       int // nodes whose health is not down or unknown
+	dirty     []*node
+	unnamed   bool // the nodes are others than when they were last ranked
+	unsorted  bool
+	refreshed int // nodes, since they were sorted
+	base      float64
+	up        int // nodes whose health is not down or unknown
 
 	settled Instant // when the healths were last looked at
 	until   Instant // they hold until then
@@ -57,29 +57,13 @@ const (
 	slotDraining
 )
 
-// block sums up blockSize consecutive slots.
-type block struct {
-	dirty bool
-	ready uint64   // bit set of slots that are ready
-	stale uint64   // and of those that are stale
-	least [3]int64 // least room of any that is ready
-	terms []Terms  // least terms of any that is ready, by scorer
-	runs  []run    // consecutive slots of one class
-	// oldest and newest reading of any that is ready or stale
-	oldest, newest Instant
-}
-
-// run is consecutive slots of one class.
-type run struct {
-	from, to int32
-	class    int32
-}
-
 func (c *columns) init(cfg *Config) {
 	c.cfg = cfg
 	c.traits = cfg.Policy.traits()
+	c.bounded = cfg.Policy.bounded()
 	c.classOf = make(map[Capacity]int32)
 	c.terms = make([][4][]float32, len(cfg.Policy.Scorers))
+	c.least = make([][4][]float32, len(cfg.Policy.Scorers))
 	c.base = 2
 	c.pages = make(pages)
 	c.until = math.MaxInt64
@@ -89,7 +73,7 @@ func (c *columns) init(cfg *Config) {
 func (c *columns) join(n *node) {
 	n.slot = len(c.nodes)
 	c.nodes = append(c.nodes, n)
-	c.unsorted = true
+	c.unsorted, c.unnamed = true, true
 }
 
 // leave takes a node out.
@@ -100,7 +84,7 @@ func (c *columns) leave(n *node) {
 	c.nodes[last] = nil
 	c.nodes = c.nodes[:last]
 	n.slot = -1
-	c.unsorted = true
+	c.unsorted, c.unnamed = true, true
 }
 
 // touch says that a node's figures changed.
@@ -116,8 +100,11 @@ func (c *columns) relabel() { clear(c.labels) }
 
 // settle brings the columns up to date for a decision at now.
 func (c *columns) settle(now Instant) {
+	if now >= c.until && c.refreshed > len(c.nodes) {
+		c.unsorted = true // they have changed too much to be alike still
+	}
 	if c.unsorted {
-		c.sort()
+		c.sort(now)
 	}
 	if now >= c.until || now < c.settled {
 		c.sweep(now)
@@ -139,6 +126,7 @@ func (c *columns) settle(now Instant) {
 	}
 	clear(c.dirty)
 	c.dirty = c.dirty[:0]
+	c.tightenDirty()
 	c.settled = now
 }
 
@@ -146,76 +134,6 @@ func (c *columns) touchAll() {
 	for _, n := range c.nodes {
 		c.touch(n)
 	}
-}
-
-// sort gives every node its slot, and all columns their length.
-func (c *columns) sort() {
-	slices.SortFunc(c.nodes, func(a, b *node) int { return strings.Compare(a.Name, b.Name) })
-	rank := make(map[*node]int32, len(c.nodes))
-	c.classes = c.classes[:0]
-	clear(c.classOf)
-	for i, n := range c.nodes {
-		rank[n] = int32(i)
-	}
-	class := make(map[*node]int32, len(c.nodes))
-	for _, n := range c.nodes {
-		class[n] = c.classify(n)
-	}
-	slices.SortStableFunc(c.nodes, func(a, b *node) int { return cmp.Compare(class[a], class[b]) })
-
-	size := len(c.nodes)
-	c.rank = resized(c.rank, size)
-	c.health = resized(c.health, size)
-	c.hash = resized(c.hash, size)
-	c.class = resized(c.class, size)
-	for r := range c.room {
-		c.room[r] = resized(c.room[r], size)
-	}
-	for s := range c.terms {
-		for t := range c.terms[s] {
-			c.terms[s][t] = resized(c.terms[s][t], size)
-		}
-	}
-	c.blocks = resized(c.blocks, (size+blockSize-1)/blockSize)
-	c.up = 0
-	for slot, n := range c.nodes {
-		n.slot = slot
-		c.rank[slot] = rank[n]
-		c.hash[slot] = n.hash
-		c.class[slot] = class[n]
-		c.health[slot] = slotUnread
-	}
-	clear(c.labels)
-	clear(c.pages)
-	c.touchAll()
-	c.unsorted = false
-	c.until = math.MinInt64 // look at every health anew
-}
-
-// resized returns a slice of n zeros, in s's memory where that is enough.
-func resized[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	s = s[:n]
-	clear(s)
-	return s
-}
-
-// classify returns the number of the node's capacity.
-func (c *columns) classify(n *node) int32 {
-	f := n.figures(0, c.cfg)
-	capacity := f.Capacity()
-	class, known := c.classOf[capacity]
-	if !known {
-		if len(c.classes) > 2*len(c.nodes)+blockSize {
-			c.unsorted = true // most are of readings long gone
-		}
-		class = int32(len(c.classes))
-		c.classOf[capacity] = class
-		c.classes = append(c.classes, capacity)
-	}
-	return class
 }
 
 // sweep looks at the health of every node, and for how long it all holds.
@@ -268,79 +186,29 @@ func isUp(h slotHealth) int {
 // refresh brings one node's columns up to date.
 func (c *columns) refresh(slot int, now Instant) {
 	n := c.nodes[slot]
+	c.refreshed++
+	b := &c.blocks[slot/blockSize]
 	cpu, memory, disk := n.room(c.cfg.OvercommitCpu)
-	c.room[0][slot], c.room[1][slot], c.room[2][slot] = cpu, memory, disk
+	for r, room := range [...]int64{cpu, memory, disk} {
+		c.room[r][slot] = room
+		b.room[r] = min(b.room[r], room)
+	}
 	c.figures = n.figures(now, c.cfg)
 	for i, scorer := range c.cfg.Policy.Scorers {
 		terms := scorer.Terms(&c.figures, c.base)
 		for t := range terms {
 			c.terms[i][t][slot] = terms[t]
+			least := &c.least[i][t][slot/blockSize]
+			*least = min(*least, terms[t])
 		}
 	}
-	c.class[slot] = c.classify(n)
+	if class := c.classify(c.figures.Capacity()); class != c.class[slot] {
+		c.class[slot] = class
+		b.dirty, c.spans = true, nil
+	}
 	if c.traits.Grouped {
 		c.pages.write(slot, n)
 	}
-	c.blocks[slot/blockSize].dirty = true
-}
-
-// span returns the slots of a block.
-func (c *columns) span(b int) (from, to int) {
-	return b * blockSize, min((b+1)*blockSize, len(c.nodes))
-}
-
-// block returns a block with its sums up to date.
-func (c *columns) block(i int) *block {
-	b := &c.blocks[i]
-	if b.dirty {
-		c.sum(i, b)
-	}
-	return b
-}
-
-var inf = float32(math.Inf(1))
-
-// sum makes a block's sums.
-func (c *columns) sum(i int, b *block) {
-	from, to := c.span(i)
-	b.dirty = false
-	b.ready, b.stale = 0, 0
-	for slot := from; slot < to; slot++ {
-		switch c.health[slot] {
-		case slotReady:
-			b.ready |= 1 << (slot - from)
-		case slotStale:
-			b.stale |= 1 << (slot - from)
-		}
-	}
-	b.oldest, b.newest = math.MaxInt64, math.MinInt64
-	for set := b.ready | b.stale; set != 0; set &= set - 1 {
-		at := c.nodes[from+bits.TrailingZeros64(set)].reading.At
-		b.oldest, b.newest = min(b.oldest, at), max(b.newest, at)
-	}
-	b.least = [3]int64{math.MaxInt64, math.MaxInt64, math.MaxInt64}
-	b.terms = resized(b.terms, len(c.terms))
-	for s := range b.terms {
-		b.terms[s] = Terms{inf, inf, inf, inf}
-	}
-	for set := b.ready; set != 0; set &= set - 1 {
-		slot := from + bits.TrailingZeros64(set)
-		for r := range b.least {
-			b.least[r] = min(b.least[r], c.room[r][slot])
-		}
-		for s := range b.terms {
-			for t := range b.terms[s] {
-				b.terms[s][t] = min(b.terms[s][t], c.terms[s][t][slot])
-			}
-		}
-	}
-	b.runs = b.runs[:0]
-	for slot := from; slot < to; slot++ {
-		class := c.class[slot]
-		if last := len(b.runs) - 1; last >= 0 && b.runs[last].class == class {
-			b.runs[last].to = int32(slot + 1)
-		} else {
-			b.runs = append(b.runs, run{from: int32(slot), to: int32(slot + 1), class: class})
-		}
-	}
+	b.loose++
+	b.oldest, b.newest = min(b.oldest, n.reading.At), max(b.newest, n.reading.At)
 }

@@ -30,6 +30,8 @@ type query struct {
 
 	oldest, newest Instant // readings of the nodes looked at
 
+	bounds []float64 // by block
+
 	passed  int
 	refused refusals
 	best    best
@@ -104,130 +106,10 @@ func (s *State) factors(q *query, class int32) {
 	}
 }
 
-// scan looks at all nodes, and keeps the best and the counts of the refused.
-func (s *State) scan(q *query, stale bool) {
-	c := &s.columns
-	q.oldest, q.newest = math.MaxInt64, math.MinInt64
-	q.best.reset(Shown)
-	if sample := c.cfg.Policy.Sample; sample > 0 {
-		q.best.reset(sample)
-	}
-	for i := range c.blocks {
-		b := c.block(i)
-		q.oldest, q.newest = min(q.oldest, b.oldest), max(q.newest, b.newest)
-		candidates := b.ready
-		if stale {
-			candidates = b.stale
-		}
-		passed := s.pass(q, i, b, candidates)
-		if passed == 0 {
-			continue
-		}
-		q.passed += bits.OnesCount64(passed)
-		if c.cfg.Policy.Sample > 0 {
-			s.draw(q, i, passed)
-			continue
-		}
-		if c.traits.Monotone && !stale && s.bound(q, b) > q.best.worst() {
-			continue
-		}
-		s.price(q, i, b, passed)
-	}
-	if c.cfg.Policy.Sample > 0 {
-		s.priceDrawn(q)
-	}
-}
-
-// bound returns a key that no node of the block is below.
-func (s *State) bound(q *query, b *block) float64 {
-	c := &s.columns
-	least := infinity
-	for _, r := range b.runs {
-		s.factors(q, r.class)
-		for i := range b.terms {
-			q.costs[i][0] = s.cost(q, i, b.terms[i], 0, r.class)
-		}
-		least = min(least, c.key(q, 0))
-	}
-	return least
-}
-
-// cost returns one scorer's cost of one node.
-func (s *State) cost(q *query, scorer int, t Terms, group float64, class int32) float32 {
-	return q.one.cost(s.cfg.Policy.Scorers[scorer].Scorer, t, float32(group), &q.factors[scorer][class])
-}
-
-// oneNode is columns of a single node.
-type oneNode struct {
-	room    [5]float32
-	out     [1]float32
-	columns Columns
-}
-
-// cost asks a scorer for the cost of a single node.
-func (o *oneNode) cost(scorer Scorer, t Terms, group float32, f *Factors) float32 {
-	o.room = [...]float32{t[0], t[1], t[2], t[3], group}
-	for i := range o.columns.Term {
-		o.columns.Term[i] = o.room[i : i+1]
-	}
-	o.columns.Group = o.room[4:5]
-	scorer.Costs(&o.columns, f, o.out[:])
-	return o.out[0]
-}
-
-// key returns what the k-th node priced is ranked by: the cost of the one
-// scorer there is, or 100 less the weighted mean of the scores.
-func (c *columns) key(q *query, k int) float64 {
-	if len(c.terms) == 1 {
-		return ranking(float64(q.costs[0][k]))
-	}
-	sum, weights := 0.0, 0.0
-	for i, w := range c.cfg.Policy.Scorers {
-		sum += float64(w.Weight * w.Score(q.costs[i][k], c.base))
-		weights += w.Weight
-	}
-	return ranking(100 - sum/weights)
-}
-
-// ranking makes a cost that is no number the worst of all.
-func ranking(cost float64) float64 {
-	if cost != cost {
-		return infinity
-	}
-	return cost
-}
-
-// price reckons what the nodes of a block cost, and offers those that passed.
-func (s *State) price(q *query, i int, b *block, passed uint64) {
-	c := &s.columns
-	from, _ := c.span(i)
-	groups := &none
-	if c.traits.Grouped {
-		groups = c.pages.of(q.group, i)
-	}
-	for _, r := range b.runs {
-		s.factors(q, r.class)
-		q.columns.Group = groups[int(r.from)-from : int(r.to)-from]
-		for k, scorer := range c.cfg.Policy.Scorers {
-			for t := range q.columns.Term {
-				q.columns.Term[t] = c.terms[k][t][r.from:r.to]
-			}
-			scorer.Costs(&q.columns, &q.factors[k][r.class], q.costs[k][int(r.from)-from:int(r.to)-from])
-		}
-	}
-	for set := passed; set != 0; set &= set - 1 {
-		k := bits.TrailingZeros64(set)
-		if key := c.key(q, k); key <= q.best.worst() {
-			slot := int32(from + k)
-			q.best.offer(ranked{key: key, tie: tie(q.seed, c.hash[slot]), slot: slot}, c.rank)
-		}
-	}
-}
-
 // draw offers the nodes that passed in an order by chance alone.
 func (s *State) draw(q *query, i int, passed uint64) {
 	c := &s.columns
-	from, _ := c.span(i)
+	from := i * blockSize
 	chance := q.chance()
 	for set := passed; set != 0; set &= set - 1 {
 		slot := int32(from + bits.TrailingZeros64(set))

@@ -62,14 +62,28 @@ func Share(part, whole float64) float64 {
 
 // Inputs returns the figures as a Decision keeps them.
 func (f *Figures) Inputs() Inputs {
-	room := make([]float64, 0, 6) // one allocation for all figures that may be null
-	optional := func(v float64) *float64 {
-		if !Known(v) {
-			return nil
-		}
-		room = append(room, v)
-		return &room[len(room)-1]
+	room := make(optionals, 0, optionalInputs)
+	return f.inputs(&room)
+}
+
+// optionals are the values of figures that may be null: one allocation for
+// many of them.
+type optionals []float64
+
+// optionalInputs is how many of them a node's Inputs have.
+const optionalInputs = 6
+
+// value returns where v is kept; nil for what is absent. There must be room.
+func (o *optionals) value(v float64) *float64 {
+	if !Known(v) {
+		return nil
 	}
+	*o = append(*o, v)
+	return &(*o)[len(*o)-1]
+}
+
+func (f *Figures) inputs(room *optionals) Inputs {
+	optional := room.value
 	return Inputs{
 		ReadingAge: optional(f.ReadingAge), Stale: f.Stale,
 

@@ -160,7 +160,7 @@ func (c *columns) meeting(constraint task.Constraint) []uint64 {
 // Those that do not are counted.
 func (s *State) pass(q *query, i int, b *block, candidates uint64) uint64 {
 	c := &s.columns
-	from, to := c.span(i)
+	from, to := c.slots(i)
 	all := uint64(math.MaxUint64) >> (blockSize - (to - from))
 	passed := candidates
 	if q.labelled != nil {
@@ -169,7 +169,7 @@ func (s *State) pass(q *query, i int, b *block, candidates uint64) uint64 {
 	if q.barred.set != nil {
 		passed &^= q.barred.set[i]
 	}
-	if q.ask[0] > b.least[0] || q.ask[1] > b.least[1] || q.ask[2] > b.least[2] || candidates != b.ready {
+	if candidates != b.ready || !s.allHaveRoom(q, i, b) {
 		cpu, memory, disk := c.room[0][from:to], c.room[1][from:to], c.room[2][from:to]
 		for set := passed; set != 0; set &= set - 1 {
 			k := bits.TrailingZeros64(set)
@@ -183,6 +183,21 @@ func (s *State) pass(q *query, i int, b *block, candidates uint64) uint64 {
 		q.refused.add(s.refuse(q, slot), slot, c.rank)
 	}
 	return passed
+}
+
+// allHaveRoom reports whether every node of the block that is ready has room
+// for what is asked.
+func (s *State) allHaveRoom(q *query, i int, b *block) bool {
+	for range 2 {
+		if q.ask[0] <= b.room[0] && q.ask[1] <= b.room[1] && q.ask[2] <= b.room[2] {
+			return true
+		}
+		if b.loose < looseEnough {
+			return false
+		}
+		s.columns.tighten(i)
+	}
+	return false
 }
 
 // refuse returns the first reason to refuse the node of a slot. One that only

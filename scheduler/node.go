@@ -30,7 +30,8 @@ const (
 type node struct {
 	Node
 	hash  uint64
-	slot  int // in the columns
+	slot  int   // in the columns
+	rank  int32 // in the order of names
 	dirty bool
 	turn  uint64
 

@@ -53,6 +53,13 @@ type Scorer interface {
 	Score(cost float32, base float64) float64
 }
 
+// Bounder is a scorer that is not monotone and yet can tell a bound.
+type Bounder interface {
+	// Bounds writes for each of the nodes what none costs less than that has
+	// terms no less than these, whatever its group.
+	Bounds(t *Columns, f *Factors, out []float32)
+}
+
 // Traits are what the state may count on of a scorer.
 type Traits struct {
 	// Monotone: the cost never falls when a term rises. The cost of a block's
@@ -115,12 +122,21 @@ func (p *Policy) validate() error {
 	return nil
 }
 
-// traits returns what holds of all scorers together.
+// bounded reports whether each scorer can bound the cost of a block of nodes.
+func (p *Policy) bounded() bool {
+	for _, w := range p.Scorers {
+		if _, is := w.Scorer.(Bounder); !is && !w.Traits().Monotone {
+			return false
+		}
+	}
+	return true
+}
+
+// traits returns what holds of any of the scorers.
 func (p *Policy) traits() Traits {
-	all := Traits{Monotone: true}
+	var all Traits
 	for _, w := range p.Scorers {
 		t := w.Traits()
-		all.Monotone = all.Monotone && t.Monotone
 		all.Based = all.Based || t.Based
 		all.Grouped = all.Grouped || t.Grouped
 	}

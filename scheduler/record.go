@@ -5,6 +5,7 @@ import "slices"
 // record writes the decision down.
 func (s *State) record(q *query) Decision {
 	c := &s.columns
+	room := make(optionals, 0, q.best.n*optionalInputs+2)
 	d := Decision{
 		Task: q.demand.Task, Policy: s.cfg.Policy.Name, Seed: q.seed,
 		Requests: q.demand.Requests, CpuPredicted: q.asked.CpuPredicted, CpuVariance: q.asked.CpuVariance,
@@ -16,18 +17,18 @@ func (s *State) record(q *query) Decision {
 	}
 	if q.best.n > 0 {
 		d.Node = c.nodes[q.best.list[0].slot].Name
-		d.Candidates = s.candidates(q)
+		d.Candidates = s.candidates(q, &room)
 	}
 	if q.newest >= q.oldest {
-		ages := []float64{max(0, q.now-q.oldest).Seconds(), max(0, q.now-q.newest).Seconds()}
-		d.OldestReading, d.NewestReading = &ages[0], &ages[1]
+		d.OldestReading = room.value(max(0, q.now-q.oldest).Seconds())
+		d.NewestReading = room.value(max(0, q.now-q.newest).Seconds())
 	}
 	return d
 }
 
 // candidates writes down the best nodes: their figures, and what each scorer
 // made of them.
-func (s *State) candidates(q *query) []Candidate {
+func (s *State) candidates(q *query, room *optionals) []Candidate {
 	c := &s.columns
 	list := make([]Candidate, 0, q.best.n)
 	components := make([]Component, 0, q.best.n*len(c.terms))
@@ -44,7 +45,7 @@ func (s *State) candidates(q *query) []Candidate {
 			components = append(components, Component{Scorer: w.Name(), Score: w.Score(cost, c.base), Weight: w.Weight})
 		}
 		mine := components[start:len(components):len(components)]
-		list = append(list, Candidate{Node: n.Name, Score: total(mine), Components: mine, Inputs: c.figures.Inputs()})
+		list = append(list, Candidate{Node: n.Name, Score: total(mine), Components: mine, Inputs: c.figures.inputs(room)})
 	}
 	return list
 }

@@ -90,6 +90,22 @@ func (Measured) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32)
 	}
 }
 
+// Bounds: with V kept as it is, the overload rises the more the higher L and
+// the wider V, as long as L stays below C; and V itself can only rise. The
+// millionth taken off is for the rounding.
+func (Measured) Bounds(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
+	load, variance := t.Term[0][:len(out)], t.Term[1][:len(out)]
+	for i := range out {
+		with := load[i] + f[0]
+		out[i] = float32(byLoad * with)
+		if with < 1 {
+			after := overload(with, variance[i])
+			out[i] += max(0, after-overload(load[i], variance[i])-float32(1e-6*after))
+		}
+		out[i] -= float32(1e-6 * out[i])
+	}
+}
+
 // Score is as the type says.
 func (Measured) Score(cost float32, _ float64) float64 {
 	return percent(100 * (1 - math.Sqrt(float64(cost))))

@@ -1,0 +1,73 @@
+package scheduler_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"cube/scheduler"
+	"cube/worker/task"
+)
+
+// fleet returns a state of so many nodes of three sizes, differently busy, each
+// with some tasks.
+func fleet(t testing.TB, spec string, nodes int) *scheduler.State {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	s := newState(t, spec, 0)
+	for i := range nodes {
+		name := fmt.Sprintf("node-%06d", i)
+		s.SetNode(scheduler.Node{Name: name})
+		r := reading(name, random.Float64()*5)
+		size := float64(int(1) << random.IntN(3)) // 1, 2, 4
+		r.CpuCores, r.AllocatableCpu = 16*size, 16*size
+		r.MemoryTotal, r.AllocatableMemory = size*64*gib, size*60*gib
+		r.MemoryAvailable = r.MemoryTotal * (0.3 + 0.6*random.Float64())
+		r.CpuUsage = 0.1 + 0.6*random.Float64()
+		observe(t, s, r)
+	}
+	return s
+}
+
+// mixed returns the n-th of demands of which no two are alike.
+func mixed(n int, random *rand.Rand) scheduler.Demand {
+	d := demand(n, 0.05+float64(random.IntN(4000))/1000, task.Bytes(random.IntN(8<<30)))
+	d.Requests.Disk = task.Bytes(random.IntN(20 << 30))
+	return d
+}
+
+// BenchmarkDecide decides and places demands of which no two are alike, each in
+// place of one of those before.
+func BenchmarkDecide(b *testing.B) {
+	for _, spec := range []string{"epvm", "least-allocated", "spread", "measured"} {
+		for _, nodes := range []int{1_000, 10_000, 100_000} {
+			b.Run(fmt.Sprintf("%s/nodes=%d", spec, nodes), func(b *testing.B) {
+				s := fleet(b, spec, nodes)
+				random := rand.New(rand.NewPCG(3, 4))
+				demands := make([]scheduler.Demand, 4096)
+				for i := range demands {
+					demands[i] = mixed(i, random)
+				}
+				for i := range 2 * nodes {
+					d := demands[i%len(demands)]
+					d.Task = taskID(i)
+					place(b, s, scheduler.Placement{Demand: d, Node: fmt.Sprintf("node-%06d", random.IntN(nodes)), At: at(6), StartTime: scheduler.Absent()})
+				}
+				i := 2 * nodes
+				s.Decide(at(6), demands[0], 0) // sorts the nodes
+				b.ReportAllocs()
+				for b.Loop() {
+					d := demands[i%len(demands)]
+					d.Task = taskID(i)
+					made := s.Decide(at(6), d, uint64(i))
+					place(b, s, scheduler.Placement{Demand: d, Node: made.Node, At: at(6), StartTime: scheduler.Absent()})
+					if err := s.Remove(taskID(i-2*nodes), scheduler.End{At: at(6), FinishTime: scheduler.Absent()}); err != nil {
+						b.Fatal(err)
+					}
+					i++
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+			})
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package scheduler
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// ordinary is the demand whose cost nodes are sorted by. Any would do.
+var ordinary = Asked{Cpu: 0.25, CpuPredicted: 0.25, Memory: 512 << 20, Disk: 1 << 30}
+
+// place is where a node goes in the columns.
+type place struct {
+	node  *node
+	rank  int32
+	class int32
+	cost  float32
+}
+
+// sort gives every node its slot, and all columns their length.
+func (c *columns) sort(now Instant) {
+	places := c.ranked(now)
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.cost, b.cost), cmp.Compare(a.rank, b.rank))
+	})
+	c.resize(len(places))
+	c.up = 0
+	for slot, p := range places {
+		p.node.slot, p.node.rank = slot, p.rank
+		c.nodes[slot] = p.node
+		c.rank[slot], c.class[slot], c.hash[slot] = p.rank, p.class, p.node.hash
+		c.health[slot] = slotUnread
+	}
+	clear(c.labels)
+	clear(c.pages)
+	c.touchAll()
+	c.unsorted, c.unnamed, c.refreshed = false, false, -len(c.nodes)
+	c.until = -1 << 63 // look at every health anew
+}
+
+// ranked returns the nodes with what they are to be sorted by.
+func (c *columns) ranked(now Instant) []place {
+	if c.unnamed {
+		slices.SortFunc(c.nodes, func(a, b *node) int { return strings.Compare(a.Name, b.Name) })
+		for i, n := range c.nodes {
+			n.rank = int32(i)
+		}
+	}
+	c.classes = c.classes[:0]
+	clear(c.classOf)
+	scorer := c.cfg.Policy.Scorers[0]
+	var one oneNode
+	places := make([]place, len(c.nodes))
+	for i, n := range c.nodes {
+		c.figures = n.figures(now, c.cfg)
+		capacity := c.figures.Capacity()
+		terms := scorer.Terms(&c.figures, c.base)
+		factors := scorer.Factors(&ordinary, capacity, c.base)
+		places[i] = place{
+			node: n, rank: n.rank, class: c.classify(capacity),
+			cost: one.cost(scorer, terms, 0, &factors),
+		}
+	}
+	return places
+}
+
+// classify returns the number of a capacity.
+func (c *columns) classify(capacity Capacity) int32 {
+	class, known := c.classOf[capacity]
+	if !known {
+		if len(c.classes) > 2*len(c.nodes)+blockSize {
+			c.unsorted = true // most are of readings long gone
+		}
+		class = int32(len(c.classes))
+		c.classOf[capacity] = class
+		c.classes = append(c.classes, capacity)
+	}
+	return class
+}
+
+// resize gives all columns room for so many nodes, and zeroes them.
+func (c *columns) resize(size int) {
+	blocks := (size + blockSize - 1) / blockSize
+	c.rank = resized(c.rank, size)
+	c.health = resized(c.health, size)
+	c.hash = resized(c.hash, size)
+	c.class = resized(c.class, size)
+	for r := range c.room {
+		c.room[r] = resized(c.room[r], size)
+	}
+	for s := range c.terms {
+		for t := range c.terms[s] {
+			c.terms[s][t] = resized(c.terms[s][t], size)
+			c.least[s][t] = resized(c.least[s][t], blocks)
+		}
+	}
+	c.blocks = resized(c.blocks, blocks)
+	for i := range c.blocks {
+		c.blocks[i].dirty = true
+	}
+	c.spans = nil
+}
+
+// resized returns a slice of n zeros, in s's memory where that is enough.
+func resized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
+}

@@ -1,0 +1,218 @@
+package scheduler
+
+import (
+	"math"
+	"math/bits"
+)
+
+// scan looks at all nodes, and keeps the best and the counts of the refused.
+// Blocks that cannot hold one of the best are only counted.
+func (s *State) scan(q *query, stale bool) {
+	c := &s.columns
+	q.oldest, q.newest = math.MaxInt64, math.MinInt64
+	q.bounds = resized(q.bounds, len(c.blocks))
+	first := 0
+	switch {
+	case c.cfg.Policy.Sample > 0:
+		q.best.reset(c.cfg.Policy.Sample)
+	default:
+		q.best.reset(Shown)
+		if !stale && c.bounded && len(c.blocks) > 1 {
+			s.bound(q)
+			first = argmin(q.bounds)
+		}
+	}
+	if len(c.blocks) > 0 {
+		s.look(q, first, stale)
+	}
+	for i := range c.blocks {
+		if i != first {
+			s.look(q, i, stale)
+		}
+	}
+	if c.cfg.Policy.Sample > 0 {
+		s.priceDrawn(q)
+	}
+}
+
+func argmin(values []float64) int {
+	at := 0
+	for i, v := range values {
+		if v < values[at] {
+			at = i
+		}
+	}
+	return at
+}
+
+// look filters the nodes of a block, and prices those that pass.
+func (s *State) look(q *query, i int, stale bool) {
+	c := &s.columns
+	b := &c.blocks[i]
+	q.oldest, q.newest = min(q.oldest, b.oldest), max(q.newest, b.newest)
+	candidates := b.ready
+	if stale {
+		candidates = b.stale
+	}
+	passed := s.pass(q, i, b, candidates)
+	if passed == 0 {
+		return
+	}
+	q.passed += bits.OnesCount64(passed)
+	switch {
+	case c.cfg.Policy.Sample > 0:
+		s.draw(q, i, passed)
+	case !(q.bounds[i] > q.best.worst()):
+		if b.loose >= looseEnough {
+			c.tighten(i) // for the next time
+		}
+		s.price(q, i, b, passed)
+	}
+}
+
+// bound writes for each block a key that no node of it that is ready is below.
+func (s *State) bound(q *query) {
+	c := &s.columns
+	for _, span := range c.spans {
+		if span.mixed {
+			q.bounds[span.from] = infinity
+			for _, r := range c.blocks[span.from].runs {
+				q.bounds[span.from] = min(q.bounds[span.from], s.boundOf(q, span.from, r.class))
+			}
+			continue
+		}
+		for from := span.from; from < span.to; from += blockSize {
+			s.boundSpan(q, from, min(from+blockSize, span.to), span.class)
+		}
+	}
+}
+
+// boundOf returns a key that no node of the block and class is below.
+func (s *State) boundOf(q *query, block int, class int32) float64 {
+	kept := q.bounds[block]
+	s.boundSpan(q, block, block+1, class)
+	bound := q.bounds[block]
+	q.bounds[block] = kept
+	return bound
+}
+
+// rounding is more than sums and logarithms of scores can be off by.
+const rounding = 1e-9
+
+// boundSpan writes the bounds of up to blockSize blocks of one class.
+func (s *State) boundSpan(q *query, from, to int, class int32) {
+	c := &s.columns
+	s.factors(q, class)
+	q.columns.Group = none[:to-from]
+	for k, scorer := range c.cfg.Policy.Scorers {
+		for t := range q.columns.Term {
+			q.columns.Term[t] = c.least[k][t][from:to]
+		}
+		if bounder, is := scorer.Scorer.(Bounder); is {
+			bounder.Bounds(&q.columns, &q.factors[k][class], q.costs[k][:to-from])
+		} else {
+			scorer.Costs(&q.columns, &q.factors[k][class], q.costs[k][:to-from])
+		}
+	}
+	if len(c.terms) == 1 {
+		for i, cost := range q.costs[0][:to-from] {
+			q.bounds[from+i] = float64(cost)
+		}
+		return
+	}
+	for i := range q.bounds[from:to] {
+		q.bounds[from+i] = c.key(q, i) - rounding
+	}
+}
+
+// price reckons what the nodes of a block cost, and offers those that passed.
+func (s *State) price(q *query, i int, b *block, passed uint64) {
+	c := &s.columns
+	from := i * blockSize
+	groups := &none
+	if c.traits.Grouped {
+		groups = c.pages.of(q.group, i)
+	}
+	for _, r := range b.runs {
+		s.factors(q, r.class)
+		q.columns.Group = groups[int(r.from)-from : int(r.to)-from]
+		for k, scorer := range c.cfg.Policy.Scorers {
+			for t := range q.columns.Term {
+				q.columns.Term[t] = c.terms[k][t][r.from:r.to]
+			}
+			scorer.Costs(&q.columns, &q.factors[k][r.class], q.costs[k][int(r.from)-from:int(r.to)-from])
+		}
+	}
+	if len(c.terms) == 1 {
+		s.offerCosts(q, from, passed)
+		return
+	}
+	for set := passed; set != 0; set &= set - 1 {
+		k := bits.TrailingZeros64(set)
+		s.offer(q, from+k, c.key(q, k))
+	}
+}
+
+// offerCosts offers the nodes of a block that passed, by the one cost they have.
+func (s *State) offerCosts(q *query, from int, passed uint64) {
+	worst := float32(q.best.worst()) // costs are float32: nothing is lost
+	for set := passed; set != 0; set &= set - 1 {
+		k := bits.TrailingZeros64(set)
+		if cost := q.costs[0][k&(blockSize-1)]; !(cost > worst) {
+			s.offer(q, from+k, ranking(float64(cost)))
+			worst = float32(q.best.worst())
+		}
+	}
+}
+
+func (s *State) offer(q *query, slot int, key float64) {
+	c := &s.columns
+	if key <= q.best.worst() {
+		q.best.offer(ranked{key: key, tie: tie(q.seed, c.hash[slot]), slot: int32(slot)}, c.rank)
+	}
+}
+
+// cost returns one scorer's cost of one node.
+func (s *State) cost(q *query, scorer int, t Terms, group float64, class int32) float32 {
+	return q.one.cost(s.cfg.Policy.Scorers[scorer].Scorer, t, float32(group), &q.factors[scorer][class])
+}
+
+// oneNode is columns of a single node.
+type oneNode struct {
+	room    [5]float32
+	out     [1]float32
+	columns Columns
+}
+
+// cost asks a scorer for the cost of a single node.
+func (o *oneNode) cost(scorer Scorer, t Terms, group float32, f *Factors) float32 {
+	o.room = [...]float32{t[0], t[1], t[2], t[3], group}
+	for i := range o.columns.Term {
+		o.columns.Term[i] = o.room[i : i+1]
+	}
+	o.columns.Group = o.room[4:5]
+	scorer.Costs(&o.columns, f, o.out[:])
+	return o.out[0]
+}
+
+// key returns what the k-th node priced is ranked by: the cost of the one
+// scorer there is, or 100 less the weighted mean of the scores.
+func (c *columns) key(q *query, k int) float64 {
+	if len(c.terms) == 1 {
+		return ranking(float64(q.costs[0][k]))
+	}
+	sum, weights := 0.0, 0.0
+	for i, w := range c.cfg.Policy.Scorers {
+		sum += float64(w.Weight * w.Score(q.costs[i][k], c.base))
+		weights += w.Weight
+	}
+	return ranking(100 - sum/weights)
+}
+
+// ranking makes a cost that is no number the worst of all.
+func ranking(cost float64) float64 {
+	if cost != cost {
+		return infinity
+	}
+	return cost
+}
