@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -37,25 +39,57 @@ var _ manager.Store = (*Store)(nil)
 
 // Open opens the file at path, or creates it with mode 0600. It waits at most
 // timeout for another process to let go of the file; 0 waits for ever.
-func Open(path string, timeout time.Duration) (store *Store, err error) {
-	// bbolt panics on some kinds of damage.
-	defer func() {
-		if damage := recover(); damage != nil {
-			store, err = nil, fmt.Errorf("the store %s is corrupt: %v", path, damage)
-		}
-	}()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:        timeout,
-		FreelistType:   bbolt.FreelistMapType,
-		NoFreelistSync: true, // rebuilt at opening: less to write with each commit
-	})
+func Open(path string, timeout time.Duration) (*Store, error) {
+	if err := inspect(path, timeout); err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	if err := prepare(db); err != nil {
-		return nil, errors.Join(fmt.Errorf("the store %s: %w", path, err), db.Close())
+	if err := db.Update(create); err != nil {
+		return nil, errors.Join(fmt.Errorf("the store %s cannot be written: %w", path, err), db.Close())
 	}
 	return &Store{db: db}, nil
+}
+
+// inspect looks at the file without writing to it. A file that is not there, or
+// empty, is as good as any.
+func inspect(path string, timeout time.Duration) (err error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the store: %w", err)
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout, ReadOnly: true})
+	if err != nil {
+		return openError(path, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = view(db, func(tx *bbolt.Tx) error {
+		// Reading beyond the end of a file that is cut off would be fatal.
+		if tx.Size() > info.Size() {
+			return fmt.Errorf("is corrupt: it should have %d bytes, and has %d", tx.Size(), info.Size())
+		}
+		return checkSchema(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("the store %s %w", path, err)
+	}
+	return nil
+}
+
+// view reads in one transaction. bbolt panics on some kinds of damage: that is
+// returned as an error.
+func view(db *bbolt.DB, read func(*bbolt.Tx) error) (err error) {
+	defer func() {
+		if damage := recover(); damage != nil {
+			err = fmt.Errorf("is corrupt: %v", damage)
+		}
+	}()
+	return db.View(read)
 }
 
 func openError(path string, err error) error {
@@ -69,38 +103,27 @@ func openError(path string, err error) error {
 	}
 }
 
-// prepare creates the buckets of a fresh file and checks the schema of any
-// other, which it does not write to.
-func prepare(db *bbolt.DB) error {
-	fresh := true
-	err := db.View(func(tx *bbolt.Tx) error {
-		if key, _ := tx.Cursor().First(); key != nil {
-			fresh = false
-			return checkSchema(tx)
-		}
-		return nil
-	})
-	if err != nil || !fresh {
-		return err
-	}
-	return db.Update(create)
-}
-
+// checkSchema refuses what this program does not know. A file without anything
+// in it is one whose creation was cut short.
 func checkSchema(tx *bbolt.Tx) error {
+	if key, _ := tx.Cursor().First(); key == nil {
+		return nil
+	}
 	meta := tx.Bucket(metaBucket)
 	if meta == nil {
 		return errors.New("is a bbolt file, but not one of a manager")
 	}
 	var version uint64
 	if err := json.Unmarshal(meta.Get(versionKey), &version); err != nil {
-		return fmt.Errorf("its schema version cannot be read: %w", err)
+		return fmt.Errorf("has a schema version that cannot be read: %w", err)
 	}
 	if version > schemaVersion {
-		return fmt.Errorf("its schema is version %d, newer than the %d that this program knows; nothing was changed", version, schemaVersion)
+		return fmt.Errorf("has the schema version %d, newer than the %d that this program knows; nothing was changed", version, schemaVersion)
 	}
 	return nil
 }
 
+// create makes what is not there yet.
 func create(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{metaBucket, tasksBucket, decisionsBucket, nodesBucket} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -113,11 +136,11 @@ func create(tx *bbolt.Tx) error {
 // Load implements manager.Store.
 func (s *Store) Load() (manager.Snapshot, error) {
 	var snapshot manager.Snapshot
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err := view(s.db, func(tx *bbolt.Tx) error {
 		err := tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
 			record := new(manager.Record)
 			if err := json.Unmarshal(value, record); err != nil {
-				return fmt.Errorf("the task at %x cannot be read: %w", key, err)
+				return fmt.Errorf("is corrupt: the task at %x cannot be read: %w", key, err)
 			}
 			snapshot.Tasks = append(snapshot.Tasks, record)
 			return nil
@@ -128,14 +151,14 @@ func (s *Store) Load() (manager.Snapshot, error) {
 		return tx.Bucket(nodesBucket).ForEach(func(key, value []byte) error {
 			var record manager.NodeRecord
 			if err := json.Unmarshal(value, &record); err != nil {
-				return fmt.Errorf("the node %q cannot be read: %w", key, err)
+				return fmt.Errorf("is corrupt: the node %q cannot be read: %w", key, err)
 			}
 			snapshot.Nodes = append(snapshot.Nodes, record)
 			return nil
 		})
 	})
 	if err != nil {
-		return manager.Snapshot{}, fmt.Errorf("the store %s: %w", s.db.Path(), err)
+		return manager.Snapshot{}, fmt.Errorf("the store %s %w", s.db.Path(), err)
 	}
 	return snapshot, nil
 }
@@ -186,7 +209,7 @@ func saveNodes(bucket *bbolt.Bucket, nodes []manager.NodeRecord) error {
 func (s *Store) Decision(seq uint64) (scheduler.Decision, bool, error) {
 	var decision scheduler.Decision
 	found := false
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err := view(s.db, func(tx *bbolt.Tx) error {
 		value := tx.Bucket(decisionsBucket).Get(seqKey(seq))
 		if value == nil {
 			return nil

@@ -59,7 +59,7 @@ func (q *queue) pop() *entry {
 		if !e.pending() {
 			continue
 		}
-		if c := q.byKey[e.waitKey()]; c != nil {
+		if c := q.byKey[e.waitKey()]; c != nil && c.head() != nil {
 			c.add(e)
 			continue
 		}

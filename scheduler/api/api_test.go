@@ -1,0 +1,411 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cube/scheduler"
+	"cube/scheduler/bolt"
+	"cube/scheduler/manager"
+	"cube/scheduler/policy"
+	"cube/scheduler/scrape"
+	"cube/worker/client"
+	"cube/worker/task"
+	"cube/worker/wire"
+)
+
+// stillWorker accepts everything and runs it.
+type stillWorker struct{}
+
+func (stillWorker) Submit(_ context.Context, event task.Event) (*task.Task, error) {
+	t := event.Task
+	t.State = task.Running
+	return &t, nil
+}
+
+func (stillWorker) Stop(context.Context, uuid.UUID, *uint64) error { return nil }
+
+func (stillWorker) Tasks(ctx context.Context, _ client.TasksQuery) (client.TasksAnswer, error) {
+	<-ctx.Done() // nothing ever changes
+	return client.TasksAnswer{}, ctx.Err()
+}
+
+func (stillWorker) Logs(_ context.Context, id uuid.UUID, q client.LogQuery) (io.ReadCloser, error) {
+	if q.Tail == 13 {
+		return nil, errors.New("connection refused")
+	}
+	return io.NopCloser(strings.NewReader("output of " + id.String() + "?" + q.Values().Encode())), nil
+}
+
+// onceScraper reads every target once, as a machine with room.
+type onceScraper struct {
+	now   func() scheduler.Instant
+	sink  func(scrape.Result)
+	nodes chan string
+}
+
+func (s *onceScraper) SetTargets(targets []scrape.Target) {
+	for _, target := range targets {
+		s.nodes <- target.Node
+	}
+}
+
+func (s *onceScraper) ScrapeNow(string) {}
+
+func (s *onceScraper) Run(ctx context.Context) error {
+	for {
+		select {
+		case node := <-s.nodes:
+			s.sink(scrape.Result{Node: node, Reading: scheduler.Reading{
+				Node: node, At: s.now(), CpuUsage: 0.5, CpuCores: 2, MemoryTotal: 4 << 30, MemoryAvailable: 2 << 30,
+				DiskTotal: 1 << 40, DiskAvailable: 1 << 39, AllocatableCpu: 2, AllocatableMemory: 3 << 30, AllocatableDisk: 1 << 39,
+				Clock: scheduler.Absent(), CpuWindow: 15, Load1: scheduler.Absent(),
+				OvercommitCpu: scheduler.Absent(), TasksGeneration: scheduler.Absent(),
+			}})
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *onceScraper) Describe(chan<- *prometheus.Desc) {}
+
+func (s *onceScraper) Collect(chan<- prometheus.Metric) {}
+
+// serve starts a manager and returns its API's URL.
+func serve(t *testing.T) (*manager.Manager, string) {
+	t.Helper()
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "manager.db"), time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ranked, err := policy.New("spread")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := manager.New(manager.Config{
+		Store: store, Scheduler: scheduler.Config{Policy: ranked},
+		NewWorker: func(string) (manager.Worker, error) { return stillWorker{}, nil },
+		NewScraper: func(now func() scheduler.Instant, sink func(scrape.Result)) (manager.Scraper, error) {
+			return &onceScraper{now: now, sink: sink, nodes: make(chan string, 100)}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	server := httptest.NewServer(New(Config{Manager: m}))
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("the manager ended with %v", err)
+		}
+		server.Close()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m, server.URL
+}
+
+// ask sends a request and returns the answer with its body read.
+func ask(t *testing.T, method, target, body string, header ...string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, string(text)
+}
+
+// submitOne submits a task that fits nowhere before a node has joined.
+func submitOne(t *testing.T, base, body string) wire.PlacedTask {
+	t.Helper()
+	answer, text := ask(t, "POST", base+"/tasks", body)
+	if answer.StatusCode != http.StatusCreated {
+		t.Fatalf("POST /tasks: %s %s", answer.Status, text)
+	}
+	var placed wire.PlacedTask
+	if err := json.Unmarshal([]byte(text), &placed); err != nil {
+		t.Fatal(err)
+	}
+	if location := answer.Header.Get("Location"); location != "/tasks/"+placed.ID.String() {
+		t.Errorf("the Location is %q", location)
+	}
+	return placed
+}
+
+// Each bad request gets one sentence that names the thing, and the right status.
+func TestRefusals(t *testing.T) {
+	_, base := serve(t)
+	placed := submitOne(t, base, `{"Command":["true"]}`)
+	unknown := uuid.NewString()
+	cases := []struct {
+		name, method, path, body string
+		status                   int
+		code                     wire.Code
+		says                     string
+	}{
+		{"not JSON", "POST", "/tasks", `{"Command":`, 400, wire.CodeBadRequest, "cut off"},
+		{"empty list", "POST", "/tasks", `[]`, 400, wire.CodeInvalid, "array"},
+		{"unknown field", "POST", "/tasks", `{"Command":["true"],"Memroy":1}`, 400, wire.CodeInvalid, "Memroy"},
+		{"negative CPU", "POST", "/tasks", `{"Command":["true"],"Cpu":-1}`, 400, wire.CodeInvalid, "Cpu"},
+		{"a memory of lots", "POST", "/tasks", `{"Command":["true"],"Memory":"lots"}`, 400, wire.CodeInvalid, "lots"},
+		{"nothing to run", "POST", "/tasks", `{"Name":"a"}`, 400, wire.CodeInvalid, "Command"},
+		{"state 99", "POST", "/tasks", `{"State":99,"Task":{"Command":["true"]}}`, 400, wire.CodeInvalid, "99"},
+		{"state 99 of the task", "POST", "/tasks", `{"Command":["true"],"State":99}`, 400, wire.CodeInvalid, "99"},
+		{"same ID, other task", "POST", "/tasks", `{"ID":"` + placed.ID.String() + `","Command":["false"]}`, 409, wire.CodeEventConflict, placed.ID.String()},
+		{"too long", "POST", "/tasks", `{"Name":"` + strings.Repeat("a", wire.MaxBody) + `"}`, 413, wire.CodeTooLarge, "longer"},
+		{"unknown task", "GET", "/tasks/" + unknown, "", 404, wire.CodeNotFound, unknown},
+		{"stop of an unknown task", "DELETE", "/tasks/" + unknown, "", 404, wire.CodeNotFound, unknown},
+		{"stop of no UUID", "DELETE", "/tasks/web", "", 400, wire.CodeInvalid, `"web"`},
+		{"output of an unknown task", "GET", "/tasks/" + unknown + "/logs", "", 404, wire.CodeNotFound, unknown},
+		{"output of a task on no node", "GET", "/tasks/" + placed.ID.String() + "/logs", "", 404, wire.CodeNotFound, "on no node"},
+		{"bad tail", "GET", "/tasks/" + placed.ID.String() + "/logs?tail=many", "", 400, wire.CodeInvalid, "many"},
+		{"bad state", "GET", "/tasks?state=lost", "", 400, wire.CodeInvalid, "lost"},
+		{"bad limit", "GET", "/tasks?limit=0", "", 400, wire.CodeInvalid, "limit"},
+		{"bad cursor", "GET", "/tasks?after=x", "", 400, wire.CodeInvalid, "after"},
+		{"join without a URL", "POST", "/nodes", `{}`, 400, wire.CodeInvalid, "URL"},
+		{"join with credentials", "POST", "/nodes", `{"URL":"http://user:secret@a:1"}`, 400, wire.CodeInvalid, "credentials"},
+		{"join with a bad name", "POST", "/nodes", `{"URL":"http://a:1","Name":"a/b"}`, 400, wire.CodeInvalid, "a/b"},
+		{"unknown node", "DELETE", "/nodes/nowhere", "", 404, wire.CodeNotFound, "nowhere"},
+		{"drain of an unknown node", "POST", "/nodes/nowhere/drain", "", 404, wire.CodeNotFound, "nowhere"},
+		{"no such route", "GET", "/task", "", 404, wire.CodeNotFound, "/task"},
+		{"no such method", "PUT", "/tasks", `{}`, 405, wire.CodeMethodNotAllowed, "GET"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			answer, text := ask(t, c.method, base+c.path, c.body)
+			var e wire.Error
+			if err := json.Unmarshal([]byte(text), &e); err != nil {
+				t.Fatalf("%s: %q is not the error shape: %v", answer.Status, text, err)
+			}
+			if answer.StatusCode != c.status || e.HTTPStatusCode != c.status || e.Code != c.code || !strings.Contains(e.Message, c.says) {
+				t.Errorf("%s %+v; want %d %s that says %q", answer.Status, e, c.status, c.code, c.says)
+			}
+			if strings.Contains(text, "secret") {
+				t.Errorf("the answer repeats a secret: %s", text)
+			}
+		})
+	}
+	if _, text := ask(t, "GET", base+"/tasks", ""); strings.Count(text, `"ID"`) != 1 {
+		t.Errorf("a refused request changed something: %s", text)
+	}
+}
+
+// The book's empty list is null.
+func TestEmptyListsAreLists(t *testing.T) {
+	_, base := serve(t)
+	for _, path := range []string{"/tasks", "/nodes"} {
+		if answer, text := ask(t, "GET", base+path, ""); answer.StatusCode != 200 || text != "[]\n" {
+			t.Errorf("GET %s: %s %q", path, answer.Status, text)
+		}
+	}
+}
+
+func TestWrongContentTypeIsRefused(t *testing.T) {
+	_, base := serve(t)
+	answer, text := ask(t, "POST", base+"/tasks", `{"Command":["true"]}`, "Content-Type", "text/plain")
+	if answer.StatusCode != http.StatusUnsupportedMediaType || !strings.Contains(text, "application/json") {
+		t.Errorf("%s %s", answer.Status, text)
+	}
+}
+
+func TestSecretsAreMaskedAndTheBooksEventIsTaken(t *testing.T) {
+	_, base := serve(t)
+	id := uuid.NewString()
+	placed := submitOne(t, base, `{"ID":"`+uuid.NewString()+`","State":2,"Task":{"ID":"`+id+`","State":1,"Name":"a","Image":"strm/helloworld-http","Env":["KEY=hunter2"]}}`)
+	if placed.ID.String() != id || placed.State != task.Pending {
+		t.Errorf("accepted as %+v", placed)
+	}
+	for _, path := range []string{"/tasks", "/tasks/" + id} {
+		if _, text := ask(t, "GET", base+path, ""); strings.Contains(text, "hunter2") || !strings.Contains(text, "KEY=***") {
+			t.Errorf("GET %s: %s", path, text)
+		}
+	}
+}
+
+func TestLifeOverHTTP(t *testing.T) {
+	m, base := serve(t)
+	placed := submitOne(t, base, `{"Command":["true"],"Name":"a"}`)
+	_, text := ask(t, "GET", base+"/tasks/"+placed.ID.String(), "")
+	if !strings.Contains(text, "there is no node yet") {
+		t.Errorf("the pending task is shown as %s", text)
+	}
+	from := m.Version()
+	if answer, text := ask(t, "POST", base+"/nodes", `{"URL":"http://10.0.0.1:5556/","Name":"one","Labels":{"zone":"a"}}`); answer.StatusCode != 201 {
+		t.Fatalf("%s %s", answer.Status, text)
+	}
+	waitFor(t, m, from, placed.ID, task.Running)
+	_, text = ask(t, "GET", base+"/tasks/"+placed.ID.String()+"/decision", "")
+	var d scheduler.Decision
+	if err := json.Unmarshal([]byte(text), &d); err != nil || d.Node != "one" || d.Task != placed.ID {
+		t.Errorf("the decision is %s", text)
+	}
+	answer, text := ask(t, "GET", base+"/tasks/"+placed.ID.String()+"/logs?follow=1&tail=5", "")
+	if want := "output of " + placed.ID.String() + "?follow=1&tail=5"; answer.StatusCode != 200 || text != want {
+		t.Errorf("%s %q, want %q", answer.Status, text, want)
+	}
+	if answer, text := ask(t, "GET", base+"/tasks/"+placed.ID.String()+"/logs?tail=13", ""); answer.StatusCode != 502 || !strings.Contains(text, "one") {
+		t.Errorf("output of a worker that is away: %s %s", answer.Status, text)
+	}
+	for range 2 {
+		if answer, _ := ask(t, "DELETE", base+"/tasks/"+placed.ID.String(), ""); answer.StatusCode != 204 {
+			t.Errorf("stop: %s", answer.Status)
+		}
+	}
+	if answer, text := ask(t, "DELETE", base+"/nodes/one", ""); answer.StatusCode != 409 || !strings.Contains(text, "1 live task") {
+		t.Errorf("removal of a node with a live task: %s %s", answer.Status, text)
+	}
+	if answer, _ := ask(t, "DELETE", base+"/nodes/one?force=1", ""); answer.StatusCode != 204 {
+		t.Errorf("removal by force: %s", answer.Status)
+	}
+}
+
+// waitFor waits until the task is in the state.
+func waitFor(t *testing.T, m *manager.Manager, from manager.Version, id uuid.UUID, state task.State) {
+	t.Helper()
+	for {
+		placed, err := m.Task(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if placed.State == state {
+			return
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		changes, at, _, err := m.Changes(ctx, from, 10*time.Second)
+		cancel()
+		if err != nil || len(changes) == 0 {
+			t.Fatalf("the task is %s and nothing changes any more (%v)", placed.State, err)
+		}
+		from = at
+	}
+}
+
+func TestListIsFilteredAndComesInPages(t *testing.T) {
+	_, base := serve(t)
+	var ids []string
+	for _, name := range []string{"a", "b", "a", "c", "a"} {
+		ids = append(ids, submitOne(t, base, `{"Command":["true"],"Name":"`+name+`"}`).ID.String())
+	}
+	list := func(target string) (got []string, next string) {
+		answer, text := ask(t, "GET", target, "")
+		var tasks []wire.PlacedTask
+		if err := json.Unmarshal([]byte(text), &tasks); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		for _, placed := range tasks {
+			got = append(got, placed.ID.String())
+		}
+		if link := answer.Header.Get("Link"); link != "" {
+			path, _, _ := strings.Cut(strings.TrimPrefix(link, "<"), ">")
+			next = base + path
+		}
+		return got, next
+	}
+	if got, next := list(base + "/tasks"); strings.Join(got, " ") != strings.Join(ids, " ") || next != "" {
+		t.Errorf("the whole list is %v, next %q", got, next)
+	}
+	first, next := list(base + "/tasks?name=a&limit=2&state=pending&state=running")
+	if strings.Join(first, " ") != ids[0]+" "+ids[2] || next == "" {
+		t.Fatalf("the first page is %v, next %q", first, next)
+	}
+	if last, next := list(next); strings.Join(last, " ") != ids[4] || next != "" {
+		t.Errorf("the last page is %v, next %q", last, next)
+	}
+	if got, _ := list(base + "/tasks?state=running"); len(got) != 0 {
+		t.Errorf("running are %v", got)
+	}
+	if got, _ := list(base + "/tasks?node=nowhere"); len(got) != 0 {
+		t.Errorf("on no node are %v", got)
+	}
+}
+
+func TestTagSparesAnUnchangedList(t *testing.T) {
+	_, base := serve(t)
+	submitOne(t, base, `{"Command":["true"]}`)
+	settled(t, base)
+	for _, path := range []string{"/tasks", "/nodes", "/sd", "/"} {
+		answer, _ := ask(t, "GET", base+path, "")
+		tag := answer.Header.Get("ETag")
+		if again, text := ask(t, "GET", base+path, "", "If-None-Match", tag); tag == "" || again.StatusCode != 304 || text != "" {
+			t.Errorf("GET %s again with %s: %s %q", path, tag, again.Status, text)
+		}
+	}
+	answer, _ := ask(t, "GET", base+"/tasks", "")
+	submitOne(t, base, `{"Command":["true"]}`)
+	if again, _ := ask(t, "GET", base+"/tasks", "", "If-None-Match", answer.Header.Get("ETag")); again.StatusCode != 200 {
+		t.Errorf("a changed list with the old tag: %s", again.Status)
+	}
+}
+
+// settled waits until the pending task has its reason.
+func settled(t *testing.T, base string) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, text := ask(t, "GET", base+"/tasks", ""); strings.Contains(text, "no node yet") {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("the task never got a reason")
+		}
+	}
+}
+
+func TestPrometheusFindsTheFleet(t *testing.T) {
+	m, base := serve(t)
+	for _, join := range []wire.Join{{URL: "http://10.0.0.1:5556", Name: "one"}, {URL: "https://b.example/cube"}} {
+		if _, err := m.Join(t.Context(), join); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, text := ask(t, "GET", base+"/sd", "")
+	want := `[{"targets":["` + strings.TrimPrefix(base, "http://") + `"],"labels":{"job":"cube-manager"}},` +
+		`{"targets":["b.example"],"labels":{"__metrics_path__":"/cube/metrics","__scheme__":"https","job":"cube-worker","node":"b.example"}},` +
+		`{"targets":["10.0.0.1:5556"],"labels":{"job":"cube-worker","node":"one"}}]` + "\n"
+	if text != want || answer.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("GET /sd:\n%s\nwant\n%s", text, want)
+	}
+}
+
+func TestBackupIsSentWhole(t *testing.T) {
+	_, base := serve(t)
+	placed := submitOne(t, base, `{"Command":["true"]}`)
+	answer, text := ask(t, "POST", base+"/backup", "{}")
+	if answer.StatusCode != 200 || !strings.Contains(text, placed.ID.String()) {
+		t.Errorf("the backup: %s, %d bytes", answer.Status, len(text))
+	}
+}
