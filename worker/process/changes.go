@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 // changes tells those who follow output that a run's directory has changed.
@@ -49,6 +50,9 @@ func (c *changes) start() error {
 		return nil
 	}
 	watcher, err := fsnotify.NewWatcher()
+	if errors.Is(err, unix.EMFILE) {
+		return fmt.Errorf("%w (the limit may be fs.inotify.max_user_instances)", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -90,8 +90,8 @@ func (id identity) open(bootID string) (*process, error) {
 	return p, nil
 }
 
-// wait blocks until the process has ended. It returns os.ErrClosed when the
-// handle is closed meanwhile.
+// wait blocks until the process has ended. It is an error that the handle is
+// closed meanwhile.
 func (p *process) wait() error {
 	var polled error
 	err := p.raw.Read(func(fd uintptr) bool {
@@ -116,14 +116,16 @@ func (p *process) waitContext(ctx context.Context) error {
 	return errors.Join(err, p.close())
 }
 
-// signal sends the signal; a process that has ended is no error.
+// signal sends the signal; a process that has ended is no error, a closed
+// handle is os.ErrClosed.
 func (p *process) signal(sig unix.Signal) error {
 	var sent error
 	err := p.raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
-	if errors.Is(sent, unix.ESRCH) {
-		sent = nil
+	if err != nil {
+		// All that Control fails with; its own error has no name.
+		return fmt.Errorf("%w: %w", os.ErrClosed, err)
 	}
-	return errors.Join(err, sent)
+	return ignore(sent, unix.ESRCH)
 }
 
 // close gives the handle up; a wait under way returns.

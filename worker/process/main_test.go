@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ import (
 func TestMain(m *testing.M) {
 	if IsSupervisor() {
 		Supervise()
+	}
+	if len(os.Args) == 3 && os.Args[1] == "test-worker" {
+		os.Exit(testWorker(os.Args[2]))
 	}
 	if len(os.Args) > 2 && os.Args[1] == "test-task" {
 		os.Exit(testTask(os.Args[2], os.Args[3:]))
@@ -62,14 +66,18 @@ func newRuntime(t testing.TB, config Config) *Runtime {
 		if rt.ctx.Err() != nil {
 			return
 		}
+		var stops sync.WaitGroup
 		for _, r := range list {
-			if err := rt.Stop(ctx, r.Key, 0); err != nil {
-				t.Errorf("stopping %s: %v", r.Key, err)
-			}
-			if err := rt.Remove(ctx, r.Key); err != nil {
-				t.Errorf("removing %s: %v", r.Key, err)
-			}
+			stops.Go(func() {
+				if err := rt.Stop(ctx, r.Key, 0); err != nil {
+					t.Errorf("stopping %s: %v", r.Key, err)
+				}
+				if err := rt.Remove(ctx, r.Key); err != nil {
+					t.Errorf("removing %s: %v", r.Key, err)
+				}
+			})
 		}
+		stops.Wait()
 		if err := rt.Close(); err != nil {
 			t.Error(err)
 		}
