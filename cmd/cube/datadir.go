@@ -43,11 +43,11 @@ func identity(dir string) (string, error) {
 	path := filepath.Join(dir, "id")
 	text, err := os.ReadFile(path)
 	if err == nil {
-		id, err := uuid.Parse(strings.TrimSpace(string(text)))
-		if err != nil {
-			return "", fmt.Errorf("the identity in %s: %w", path, err)
+		id := strings.TrimSpace(string(text))
+		if id == "" {
+			return "", fmt.Errorf("the identity in %s is empty", path)
 		}
-		return id.String(), nil
+		return id, nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("the identity of the data directory: %w", err)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,7 @@ import (
 	"cube/worker"
 	"cube/worker/docker"
 	"cube/worker/task"
+	"cube/worker/wire"
 )
 
 // runtimeAuto takes Docker where an engine answers, processes elsewhere.
@@ -71,8 +73,7 @@ func (c *cli) dev(ctx context.Context, f *devFlags) (err error) {
 	if err := d.open(ctx); err != nil {
 		return errors.Join(err, d.close())
 	}
-	fmt.Fprint(c.stdout, d.greeting())
-	return errors.Join(d.run(ctx), d.close())
+	return errors.Join(d.run(ctx, func() { fmt.Fprint(c.stdout, d.greeting()) }), d.close())
 }
 
 // chooseRuntime returns the runtime to use and, as half a sentence, why.
@@ -167,9 +168,9 @@ func (f *workerFlags) shareOut(n int, log *slog.Logger) error {
 	return nil
 }
 
-// run serves until ctx ends. The workers go first, so that the manager still
-// sees their tasks end.
-func (d *dev) run(ctx context.Context) error {
+// run serves until ctx ends; ready is called once the workers can be given
+// tasks. The workers end first, so that the manager still sees their tasks end.
+func (d *dev) run(ctx context.Context, ready func()) error {
 	managing, stopManager := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopManager()
 	group, ctx := errgroup.WithContext(ctx)
@@ -182,7 +183,40 @@ func (d *dev) run(ctx context.Context) error {
 		}
 		return workers.Wait()
 	})
+	group.Go(func() error {
+		d.awaitNodes(ctx)
+		ready()
+		return nil
+	})
 	return group.Wait()
+}
+
+// readyWithin bounds the wait for the workers' first readings; without them the
+// greeting is as true, and says less.
+const readyWithin = 3 * time.Second
+
+// awaitNodes waits until every worker has joined and been read.
+func (d *dev) awaitNodes(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		ready := 0
+		for _, n := range d.manager.manager.Nodes() {
+			if n.State == wire.NodeReady {
+				ready++
+			}
+		}
+		if ready >= len(d.workers) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // close removes what the ended tasks left with their runtimes, and closes all.

@@ -24,9 +24,12 @@ type joiner struct {
 	manager *client.Client
 	self    wire.Join
 	log     *slog.Logger
+	// after is how long to wait before the first time: until the CPU usage
+	// has a window, so that the first reading is a whole one.
+	after time.Duration
 }
 
-func newJoiner(managerURL, httpConfig string, self wire.Join, log *slog.Logger) (*joiner, error) {
+func newJoiner(managerURL, httpConfig string, self wire.Join, after time.Duration, log *slog.Logger) (*joiner, error) {
 	transport, err := roundTripper(httpConfig, "", "cube-worker")
 	if err != nil {
 		return nil, err
@@ -35,14 +38,13 @@ func newJoiner(managerURL, httpConfig string, self wire.Join, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	return &joiner{manager: manager, self: self, log: log.With("manager", managerURL)}, nil
+	return &joiner{manager: manager, self: self, after: after, log: log.With("manager", managerURL)}, nil
 }
 
 // Run joins and re-joins until ctx ends.
 func (j *joiner) Run(ctx context.Context) error {
 	wait, joined := firstRetry, false
-	for {
-		next := j.attempt(ctx, &joined, &wait)
+	for next := j.after; ; next = j.attempt(ctx, &joined, &wait) {
 		timer := time.NewTimer(next)
 		select {
 		case <-ctx.Done():

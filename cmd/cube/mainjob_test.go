@@ -164,12 +164,18 @@ func TestContainer(t *testing.T) {
 	env := []string{"XDG_CONFIG_HOME=" + t.TempDir()}
 	manager := startCube(t, env, "manager", "--web.listen-address=127.0.0.1:0", "--data-dir="+t.TempDir(), "--scrape.interval=1s")
 	env = append(env, "CUBE_MANAGER="+manager.url())
-	worker := startCube(t, env, "worker", "--web.listen-address=127.0.0.1:0", "--data-dir="+t.TempDir(),
+	// The worker's containers are known by the identity of its data directory;
+	// what a failed test leaves is removed by it.
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, "id"), []byte(dockertest.Owner(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	worker := startCube(t, env, "worker", "--web.listen-address=127.0.0.1:0", "--data-dir="+data,
 		"--runtime=docker", "--join="+manager.url())
 	f := &fleet{env: env, manager: manager, idleName: strings.TrimPrefix(worker.url(), "http://")}
 	until(t, 30*time.Second, "the worker is ready", func() bool { return f.nodes(t)[f.idleName].State == wire.NodeReady })
 
-	placed := f.run(t, "--image="+image, "--name=box", "--cpu=0.25", "--memory=64MiB", "--publish=7777", "--", "serve", "7777")
+	placed := f.run(t, "--image="+image, "--name=box", "--cpu=0.25", "--memory=64MiB", "--publish=7777", "--", "serve", "7777", "forever")
 	if placed.State != task.Running || placed.Node != f.idleName {
 		t.Fatalf("the container is %s on %q: %s%s", placed.State, placed.Node, placed.Error, placed.PendingReason)
 	}

@@ -158,16 +158,20 @@ func publish(t *task.Task, text string) error {
 // pollEvery is how often the client looks whether its task has started.
 const pollEvery = 50 * time.Millisecond
 
-// waitStarted returns the task once it runs, has ended, or has been found to
-// fit nowhere, and after wait as it is then.
+// fitsNowhereAfter is how long a task may be refused by every node before the
+// client says so: a node that has just come may need a second to be measured.
+const fitsNowhereAfter = 3 * time.Second
+
+// waitStarted returns the task once it runs, has ended, or has fitted nowhere
+// for a while, and after wait as it is then.
 func waitStarted(ctx context.Context, manager *client.Client, t wire.PlacedTask, wait time.Duration) (wire.PlacedTask, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	for {
-		undecided := t.State == task.Pending && t.PendingReason == ""
-		if !undecided && t.State != task.Scheduled {
+	for begin := time.Now(); ; {
+		fitsNowhere := t.State == task.Pending && t.PendingReason != "" && time.Since(begin) > fitsNowhereAfter
+		if fitsNowhere || (t.State != task.Pending && t.State != task.Scheduled) {
 			return t, nil
 		}
 		select {

@@ -158,7 +158,12 @@ func (w *runningWorker) prepare() (err error) {
 	if err != nil || f.join == "" {
 		return err
 	}
-	w.joiner, err = newJoiner(f.join, f.managerHTTP, wire.Join{URL: url, Name: name, Labels: f.labels}, w.log)
+	// The first reading of the CPU; usage is known a least window later.
+	if _, err := w.collector.Stats(); err != nil {
+		w.log.Warn("the machine cannot be measured", "err", err)
+	}
+	self := wire.Join{URL: url, Name: name, Labels: f.labels}
+	w.joiner, err = newJoiner(f.join, f.managerHTTP, self, collector.DefaultMinWindow, w.log)
 	return err
 }
 
