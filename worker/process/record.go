@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"cube/worker"
 	"cube/worker/task"
@@ -26,6 +27,13 @@ const (
 	exitFile    = "exit.json"
 	logFile     = "supervisor.log"
 )
+
+// newSuffix is added to the name of a record that is being written.
+const newSuffix = ".new"
+
+// errVersion says that a record is of a version that this program does not
+// know.
+var errVersion = errors.New("it is of another version of this program")
 
 // recordVersion is written into every record; a record of a later version is
 // refused and left as it is.
@@ -89,7 +97,7 @@ func (r exitRecord) check() error {
 
 func checkVersion(version int) error {
 	if version != recordVersion {
-		return fmt.Errorf("it has version %d; this program knows version %d", version, recordVersion)
+		return fmt.Errorf("%w: it has version %d, known is version %d", errVersion, version, recordVersion)
 	}
 	return nil
 }
@@ -138,22 +146,45 @@ func writeRecord(dir, name string, record any, durable bool) error {
 		return fmt.Errorf("the record %s cannot be written: %w", name, err)
 	}
 	path := filepath.Join(dir, name)
-	file, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	// Not truncated before it is written: what reserveRecord has set aside is
+	// written over.
+	file, err := os.OpenFile(path+newSuffix, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("the record %s cannot be written: %w", name, err)
 	}
-	_, err = file.Write(append(data, '\n'))
+	data = append(data, '\n')
+	if _, err = file.Write(data); err == nil {
+		err = file.Truncate(int64(len(data)))
+	}
 	if err == nil && durable {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(path+".new", path)
+		err = os.Rename(path+newSuffix, path)
 	}
 	if err == nil && durable {
 		err = syncDir(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("the record %s cannot be written: %w", path, err)
+	}
+	return nil
+}
+
+// reserveRecord sets room aside for a record, so that it can be written when
+// the disk is full.
+func reserveRecord(dir, name string) error {
+	const room = 4096 // bytes
+	file, err := os.OpenFile(filepath.Join(dir, name+newSuffix), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("there is no room for the record %s: %w", name, err)
+	}
+	err = unix.Fallocate(int(file.Fd()), 0, 0, room)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		err = nil // a file system that cannot promise room
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("there is no room for the record %s: %w", name, err)
 	}
 	return nil
 }
@@ -187,10 +218,9 @@ func parseKey(name string) (worker.Key, error) {
 // record of one, and its directory, the record first, so that what a crash
 // leaves half removed is not taken for a run.
 func discard(dir string) error {
-	record, err := readRecord[runRecord](dir, runFile)
-	if err == nil {
+	var err error
+	if record, unread := readRecord[runRecord](dir, runFile); unread == nil {
 		err = record.Cgroup.remove()
 	}
-	err = ignore(err, fs.ErrNotExist)
 	return errors.Join(err, ignore(os.Remove(filepath.Join(dir, runFile)), fs.ErrNotExist), os.RemoveAll(dir))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"cube/worker"
 	"cube/worker/task"
@@ -109,5 +110,76 @@ func reread[R interface{ check() error }](t *testing.T, record R) {
 	}
 	if _, err := decodeRecord[R](data); err != nil {
 		t.Errorf("%s was written and cannot be read: %v", data, err)
+	}
+}
+
+func TestRunWithAnUnreadableRecordIsKilledAndKept(t *testing.T) {
+	dir := t.TempDir()
+	first := newRuntime(t, Config{Dir: dir, NoCgroups: true})
+	r := startCommand(t, first, "sleep", "1000")
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "runs", r.Key.String(), runFile)
+	if err := os.WriteFile(path, []byte(`{"Version":1,`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := newRuntime(t, Config{Dir: dir, NoCgroups: true})
+	exit := wait(t, second, r.Key)
+	if exit.Code != nil || !strings.Contains(exit.Error, path) {
+		t.Errorf("ended with %s, %q; want an unknown code and the name of the record", code(exit), exit.Error)
+	}
+	if alive(pidOf(t, r)) {
+		t.Error("nobody watches the task, and it lives")
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != `{"Version":1,` {
+		t.Errorf("the record is now %q, %v", text, err)
+	}
+}
+
+func TestRunOfALaterVersionIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	first := newRuntime(t, Config{Dir: dir})
+	r := startCommand(t, first, "sleep", "1000")
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "runs", r.Key.String(), runFile)
+	record, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := strings.Replace(string(record), `"Version":1`, `"Version":2`, 1)
+	if err := os.WriteFile(path, []byte(later), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("opened with error %v; want one that names the version", err)
+	}
+	if !alive(pidOf(t, r)) {
+		t.Error("the task was killed")
+	}
+	if err := os.WriteFile(path, record, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newRuntime(t, Config{Dir: dir}) // whose end kills it
+}
+
+func TestExitCodeIsKeptOnAFullDisk(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k,mode=700"); err != nil {
+		t.Skipf("no file system can be mounted: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	rt := newRuntime(t, Config{Dir: dir})
+	r := startCommand(t, rt, "sh", "-c", "head -c 1000000 /dev/zero > "+filepath.Join(dir, "fill")+"; echo full; exit 9")
+	exit := wait(t, rt, r.Key)
+	if code(exit) != "9" || !strings.Contains(exit.Error, "lost") {
+		t.Errorf("ended with %s, %q; want 9, and that output was lost", code(exit), exit.Error)
 	}
 }

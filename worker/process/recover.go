@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,15 +53,23 @@ func (rt *Runtime) recoverRun(key worker.Key) (*run, error) {
 		// The worker died before the supervisor was told anything.
 		return nil, discard(r.dir)
 	}
-	if err != nil {
+	if err == nil && record.Key != key {
+		err = fmt.Errorf("its record is that of run %s", record.Key)
+	}
+	var started startedRecord
+	if err == nil {
+		started, err = readRecord[startedRecord](r.dir, startedFile)
+		err = ignore(err, fs.ErrNotExist)
+	}
+	if errors.Is(err, errVersion) {
 		return nil, err
 	}
 	r.record = record
-	started, err := readRecord[startedRecord](r.dir, startedFile)
-	if err == nil {
+	if err != nil {
+		return rt.abandon(r, key, err)
+	}
+	if started.Task.PID != 0 {
 		r.started = &started
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
 	}
 	r.supervisor, err = record.Supervisor.open(rt.bootID)
 	if errors.Is(err, errGone) {
@@ -72,6 +81,21 @@ func (rt *Runtime) recoverRun(key worker.Key) (*run, error) {
 		return r, nil
 	}
 	return r, err
+}
+
+// abandon kills a run whose record cannot be read, and so cannot be watched.
+// The files are left as they are until it is removed.
+func (rt *Runtime) abandon(r *run, key worker.Key, why error) (*run, error) {
+	r.record = runRecord{Key: key}
+	if rt.cgroups != nil {
+		r.record.Cgroup = rt.cgroups.group(key.String())
+	}
+	err := errors.Join(r.record.Cgroup.kill(), killStrays(rt.ctx, key.String(), nil), r.record.Cgroup.remove())
+	if err != nil {
+		rt.config.Log.Error("A run has ended and left something behind", "run", key, "err", err)
+	}
+	r.end(worker.Exit{Time: time.Now(), Error: "it was killed, its exit code is not known: " + why.Error()})
+	return r, nil
 }
 
 // settled waits until no start is under way in the run's directory: until the

@@ -49,6 +49,13 @@ func New(config Config) (*Runtime, error) {
 	if rt.bootID, err = readBootID(); err != nil {
 		return nil, err
 	}
+	self, err := openPID(os.Getpid())
+	if err != nil {
+		return nil, fmt.Errorf("the process runtime needs pidfds, as of Linux 5.10: %w", err)
+	}
+	if err := self.close(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(rt.runs, 0o700); err != nil {
 		return nil, fmt.Errorf("the directory of the process runtime cannot be made: %w", err)
 	}

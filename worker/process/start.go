@@ -185,7 +185,7 @@ func forkSupervisor(dir string) (_ *newSupervisor, err error) {
 	s.cmd = &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{supervisorName, dir}, Dir: "/",
 		// One thread of Go code is enough for a supervisor, and starts sooner.
-		Env:   []string{"GOMAXPROCS=1"},
+		Env:   []string{"GOMAXPROCS=1", runVariable + "=" + filepath.Base(dir)},
 		Stdin: orderR, Stdout: log, Stderr: log, ExtraFiles: []*os.File{answerW, lock},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}

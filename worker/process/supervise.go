@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +51,7 @@ func Supervise() {
 
 // supervise runs one task from its order to its exit record.
 func supervise(dir string) error {
-	if err := unix.CloseRange(answerFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := closeAllOnExec(); err != nil {
 		return fmt.Errorf("descriptors cannot be kept from the task: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -84,8 +85,26 @@ func supervise(dir string) error {
 	return t.finish(dir)
 }
 
+// closeAllOnExec keeps from the task what this process has open, also what the
+// worker was started with by a careless parent.
+func closeAllOnExec() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
 // launch starts the task and puts it on record.
 func launch(dir string, o *order) (*supervised, error) {
+	if err := reserveRecord(dir, exitFile); err != nil {
+		return nil, err
+	}
 	out, err := newLogWriter(dir, o.LogSize, o.LogFiles)
 	if err != nil {
 		return nil, err
@@ -138,8 +157,8 @@ func (t *supervised) finish(dir string) error {
 		record.Error = outputErr.Error()
 	}
 	if err := writeRecord(dir, exitFile, record, true); err != nil {
-		// The disk may be full. Without an exit record the run counts as
-		// lost; supervisor.log says why.
+		// Without an exit record the run counts as lost; supervisor.log says
+		// why.
 		return errors.Join(err, t.cgroup.remove())
 	}
 	return t.cgroup.remove()
