@@ -73,8 +73,9 @@ func fleetRoom(b *dashboard.DashboardBuilder) {
 			WithTarget(query(`sum(cube_allocated_memory_bytes)`, "promised")).
 			WithTarget(query(`sum(cube_allocatable_memory_bytes)`, "allocatable")).
 			OverrideByName("allocatable", dashed(red))).
-		WithPanel(graph("Disk for tasks", "Promised to tasks and allocatable, of the workers' data roots. A reservation: nothing stops a task from writing more.", units.BytesIEC).
+		WithPanel(graph("Disk for tasks", "Of the file systems with the tasks' data: what can still be written, what is promised to tasks, what may be promised. A reservation: nothing stops a task from writing more.", units.BytesIEC).
 			Span(third).
+			WithTarget(query(`sum(cube_data_disk_available_bytes)`, "available")).
 			WithTarget(query(`sum(cube_allocated_disk_bytes)`, "promised")).
 			WithTarget(query(`sum(cube_allocatable_disk_bytes)`, "allocatable")).
 			OverrideByName("allocatable", dashed(red)))

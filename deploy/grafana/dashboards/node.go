@@ -47,9 +47,9 @@ func nodeNow(b *dashboard.DashboardBuilder) {
 		WithPanel(figure("Reading age", "How old the manager's last reading of this node is. From 15 s on it takes tasks only where no other node fits, from 60 s on it counts as down.", units.Seconds).
 			Span(3).Decimals(0).Thresholds(steps(from(15, yellow), from(60, red))).
 			WithTarget(query(`max(cube_manager_reading_age_seconds{node="$node"})`, ""))).
-		WithPanel(figure("Worker's version", "Of the program that answers now.", units.NoUnit).
+		WithPanel(figure("Version, runtime", "Of the worker that answers now, and what its tasks are.", units.NoUnit).
 			Span(3).GraphMode(common.BigValueGraphModeNone).TextMode(common.BigValueTextModeName).
-			WithTarget(now(`max by (version) (cube_build_info{job="cube-worker", node="$node"})`, "{{version}}")))
+			WithTarget(now(`max by (version, runtime) (cube_node_info{node="$node"})`, "{{version}} {{runtime}}")))
 }
 
 func nodeCPU(b *dashboard.DashboardBuilder) {
@@ -131,9 +131,17 @@ func nodeDisk(b *dashboard.DashboardBuilder) {
 				expr: byMount(`clamp_max(cube_disk_available_bytes{node="$node"} / clamp_min(-deriv(cube_disk_available_bytes{node="$node"}[6h]), 1), 2592000)`)},
 			column{name: "state", more: worded(answers), expr: byMount(`cube_disk_device_error{node="$node"}`)},
 		)).
-		WithPanel(graph("Available", "What an ordinary user can still write.", units.BytesIEC).
+		WithPanel(graph("Disk for tasks", "Of the file system with the tasks' data: what can still be written, what is promised to tasks, what may be promised. A reservation: nothing stops a task from writing more.", units.BytesIEC).
 			Span(10).Height(tableHeight).
-			WithTarget(query(byMount(`cube_disk_available_bytes{node="$node"}`), "{{mountpoint}}")))
+			WithTarget(query(`max(cube_data_disk_available_bytes{node="$node"})`, "available")).
+			WithTarget(query(`max(cube_allocated_disk_bytes{node="$node"})`, "promised")).
+			WithTarget(query(`max(cube_allocatable_disk_bytes{node="$node"})`, "allocatable")).
+			OverrideByName("available", fixed(green)).
+			OverrideByName("allocatable", dashed(grey))).
+		WithPanel(graph("Available by file system", "What an ordinary user can still write. A steady slope is a leak.", units.BytesIEC).
+			WithTarget(query(byMount(`cube_disk_available_bytes{node="$node"}`), "{{mountpoint}}"))).
+		WithPanel(states("File systems that answer", "A stuck one does not tell its size, and tasks that touch it hang.", answers).
+			WithTarget(query(byMount(`cube_disk_device_error{node="$node"}`), "{{mountpoint}}")))
 }
 
 func nodeExporter(b *dashboard.DashboardBuilder) {

@@ -54,6 +54,9 @@ func newQuery(file, panel, expr string) (Query, error) {
 		return Query{}, fmt.Errorf("%s, %s: %w", file, panel, err)
 	}
 	query := Query{Dashboard: file, Panel: panel, Expr: expr, Metrics: metrics}
+	if strings.HasPrefix(panel, annotationPrefix) {
+		query.MayBeEmpty = "nothing happened that is marked"
+	}
 	for _, metric := range metrics {
 		if why, ok := sometimes[metric]; ok {
 			query.MayBeEmpty = why
@@ -70,9 +73,13 @@ var sometimes = map[string]string{
 	"cube_task_cpu_seconds_total":            "no task runs",
 	"cube_task_memory_bytes":                 "no task runs",
 	"cube_task_start_time_seconds":           "no task runs",
+	"cube_placements_total":                  "no task was ever placed",
 	"cube_pending_seconds_bucket":            "no task was placed lately",
 	"cube_placement_duration_seconds_bucket": "no task was placed lately",
 }
+
+// annotationPrefix tells an annotation's name from a panel's title.
+const annotationPrefix = "annotation "
 
 // asked is an expression and where it stands.
 type asked struct{ panel, expr string }
@@ -97,7 +104,7 @@ func (d Dashboard) exprs() []asked {
 	}
 	for _, annotation := range d.Model.Annotations.List {
 		if annotation.Expr != nil {
-			exprs = append(exprs, asked{"annotation " + annotation.Name, *annotation.Expr})
+			exprs = append(exprs, asked{annotationPrefix + annotation.Name, *annotation.Expr})
 		}
 	}
 	return exprs
