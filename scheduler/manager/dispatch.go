@@ -203,7 +203,7 @@ func (m *Manager) hand(ctx context.Context, n *node, worker Worker, e *entry, re
 	switch {
 	case err == nil:
 		m.metrics.dispatches.WithLabelValues("accepted").Inc()
-		e.handed, e.handedAt, e.refusals, e.excluded = true, m.now(), 0, nil
+		e.handed, e.handedAt, e.refusals, e.excluded = true, m.moment(), 0, nil
 		m.adopt(n, e, sent)
 		m.settle(n, e)
 		return nil
@@ -268,7 +268,7 @@ func (m *Manager) tellStop(ctx context.Context, n *node, worker Worker, e *entry
 	if !e.handed {
 		// The worker may never have had it, and then nothing will change
 		// there: its list tells.
-		e.handed, e.handedAt = true, m.now()
+		e.handed, e.handedAt = true, m.moment()
 		m.look(n)
 	}
 	m.settle(n, e)

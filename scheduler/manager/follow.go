@@ -79,7 +79,7 @@ func (n *node) toFollow() bool {
 type poll struct {
 	worker  Worker
 	query   client.TasksQuery
-	started scheduler.Instant
+	started uint64 // moment
 	timeout time.Duration
 }
 
@@ -130,7 +130,7 @@ func (m *Manager) nextPoll(ctx context.Context, n *node) (p poll, pollCtx contex
 		n.following = false
 		return poll{}, nil, nil, false
 	}
-	p = poll{worker: n.worker, started: m.now(), timeout: m.cfg.DispatchTimeout}
+	p = poll{worker: n.worker, started: m.moment(), timeout: m.cfg.DispatchTimeout}
 	if !n.listWanted && n.listed {
 		p.query = client.TasksQuery{Since: n.generation, Wait: m.cfg.PollWait}
 		p.timeout += m.cfg.PollWait

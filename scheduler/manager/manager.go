@@ -100,6 +100,7 @@ type Manager struct {
 	queue     queue
 	counts    [len(task.States)]int
 	lastSeq   uint64
+	moments   uint64
 	// unsaved are the tasks whose last version did not reach the disk.
 	// They are written again at saveAt.
 	unsaved map[uuid.UUID]struct{}
@@ -124,7 +125,7 @@ type entry struct {
 	held     string            // the node it holds a promise on
 	placedAt scheduler.Instant // when the promise was made
 	handed   bool              // the worker has acknowledged the allocation
-	handedAt scheduler.Instant // when; what was listed before cannot hold it
+	handedAt uint64            // the moment; what was listed before cannot hold it
 	stopSent bool              // the worker has acknowledged the stop
 	queued   bool              // an operation waits in the node's queue
 	busy     bool              // an operation is under way
@@ -167,6 +168,13 @@ func New(cfg Config) (*Manager, error) {
 
 // now is the manager's monotonic clock.
 func (m *Manager) now() scheduler.Instant { return scheduler.Instant(time.Since(m.epoch)) }
+
+// moment numbers what happens with workers, so that of two events it is known
+// which came first, however coarse the clock is.
+func (m *Manager) moment() uint64 {
+	m.moments++
+	return m.moments
+}
 
 // load takes over what the store has.
 func (m *Manager) load() error {

@@ -254,13 +254,13 @@ func (m *Manager) targets() []scrape.Target {
 func (n *node) state(now scheduler.Instant, cfg *scheduler.Config) wire.NodeState {
 	age := now - n.readAt
 	switch {
-	case n.down || age >= scheduler.Instant(cfg.DownAfter):
+	case n.down || age > scheduler.Instant(cfg.DownAfter):
 		return wire.NodeDown
 	case n.record.Draining:
 		return wire.NodeDraining
 	case !n.read:
 		return wire.NodeUnknown
-	case age >= scheduler.Instant(cfg.StaleAfter):
+	case age > scheduler.Instant(cfg.StaleAfter):
 		return wire.NodeStale
 	default:
 		return wire.NodeReady

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"cube/scheduler"
 	"cube/worker/client"
 	"cube/worker/task"
 )
@@ -48,9 +47,9 @@ func judge(record *Record, node string, t *task.Task) verdict {
 
 // reconcile brings the records of a node's tasks in line with what its worker
 // lists, and tells the worker where it is the list that is wrong. started is
-// when the list was asked for: what the worker acknowledged later may be
-// missing in it.
-func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started scheduler.Instant) {
+// the moment at which the list was asked for: what the worker acknowledged later
+// may be missing in it.
+func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n.cancelPoll = nil
@@ -85,9 +84,9 @@ func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started schedul
 }
 
 // missing finds the tasks that the worker acknowledged and does not list.
-func (m *Manager) missing(n *node, seen map[*entry]struct{}, started scheduler.Instant) {
+func (m *Manager) missing(n *node, seen map[*entry]struct{}, started uint64) {
 	for _, e := range n.sortedTasks() {
-		if _, listed := seen[e]; listed || !e.handed || e.handedAt >= started {
+		if _, listed := seen[e]; listed || !e.handed || e.handedAt > started {
 			continue
 		}
 		m.lose(e, fmt.Sprintf("the worker of %s has no record of it", n.record.Name))
@@ -109,7 +108,7 @@ func (m *Manager) fence(n *node, f fence) {
 func (m *Manager) adopt(n *node, e *entry, t *task.Task) {
 	record := e.record
 	state := observedState(t.State)
-	if !reachable(record.Task.State, state) {
+	if !reachable(record.Task.State, state, t.RestartCount > record.Task.RestartCount) {
 		m.log.Warn("A worker reports a move that cannot be; it is not followed.", "task", t.ID, "node", n.record.Name,
 			"allocation", t.Allocation, "from", record.Task.State, "to", state)
 		return
@@ -120,7 +119,7 @@ func (m *Manager) adopt(n *node, e *entry, t *task.Task) {
 	if record.Node != n.record.Name {
 		m.log.Info("A task was found running and is kept.", "task", t.ID, "node", n.record.Name, "allocation", t.Allocation)
 		e.placedAt, e.waiting, e.stopSent = m.now(), nil, false
-		e.handed, e.handedAt = true, m.now()
+		e.handed, e.handedAt = true, m.moment()
 	}
 	m.update(e, record.with(func(r *Record) {
 		r.Node = n.record.Name
@@ -152,9 +151,13 @@ func observedState(s task.State) task.State {
 }
 
 // reachable reports whether a task can have come from one state to the other:
-// by one move, or by being scheduled in between, which may have gone unseen.
-func reachable(from, to task.State) bool {
-	return from.CanMoveTo(to) || (from.CanMoveTo(task.Scheduled) && task.Scheduled.CanMoveTo(to))
+// by one move, or by being scheduled in between, which may have gone unseen. An
+// ended task is scheduled only where its worker counts a restart.
+func reachable(from, to task.State, restarted bool) bool {
+	if from.CanMoveTo(to) {
+		return true
+	}
+	return (restarted || !from.Ended()) && from.CanMoveTo(task.Scheduled) && task.Scheduled.CanMoveTo(to)
 }
 
 // sameOutcome reports whether nothing has become of the task since.

@@ -46,8 +46,9 @@ func (m *Manager) expireNodes() scheduler.Instant {
 		if n.down {
 			continue
 		}
-		if left := n.readAt + timeout - now; left > 0 {
-			next = min(next, left)
+		// As the scheduler has it: down is what is older than the timeout.
+		if left := n.readAt + timeout - now; left >= 0 {
+			next = min(next, left+1)
 			continue
 		}
 		m.expire(n)
