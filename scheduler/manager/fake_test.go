@@ -61,6 +61,15 @@ func (w *fakeWorker) change(f func()) {
 	w.moved = make(chan struct{})
 }
 
+// set changes how the worker behaves, or what it has, without its telling.
+func (w *fakeWorker) set(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+func (w *fakeWorker) setCut(cut bool) { w.set(func() { w.cut = cut }) }
+
 // reach is what the network does to a request.
 func (w *fakeWorker) reach(ctx context.Context) error {
 	w.mu.Lock()

@@ -19,7 +19,7 @@ func TestRefusedTaskGoesToTheNextBestNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		liar := f.add("liar", task.Resources{Cpu: 4, Memory: 1 << 20, Disk: 1 << 30})
-		liar.claims = task.Resources{Cpu: 64, Memory: 1 << 40, Disk: 1 << 40}
+		liar.set(func() { liar.claims = task.Resources{Cpu: 64, Memory: 1 << 40, Disk: 1 << 40} })
 		f.wait(fakeInterval)
 		id := f.submit(nil)
 		reason := f.is(id, task.Pending, "").PendingReason
@@ -41,7 +41,7 @@ func TestRefusalsAreRepeatedLessAndLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1")
 		w := f.worker("node-1")
-		w.refuses = wire.New(wire.CodeInvalid, "Image: this worker runs processes only")
+		w.set(func() { w.refuses = wire.New(wire.CodeInvalid, "Image: this worker runs processes only") })
 		id := f.submit(nil)
 		f.wait(10 * time.Minute)
 		if n := len(w.submitted); n < 5 || n > 15 {
@@ -50,7 +50,7 @@ func TestRefusalsAreRepeatedLessAndLessOften(t *testing.T) {
 		if reason := f.is(id, task.Pending, "").PendingReason; !contains(reason, "processes only") {
 			t.Errorf("the reason is %q", reason)
 		}
-		w.refuses = nil
+		w.set(func() { w.refuses = nil })
 		f.wait(2 * time.Minute)
 		f.is(id, task.Running, "node-1")
 	})
@@ -61,14 +61,14 @@ func TestConnectionFailureIsRetriedWithTheSameEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1")
 		w := f.worker("node-1")
-		w.cut = true
+		w.setCut(true)
 		id := f.submit(nil)
 		f.is(id, task.Scheduled, "node-1")
 		f.wait(3 * time.Second)
 		if node, _ := f.Node("node-1"); !contains(node.LastError, "connection refused") {
 			t.Errorf("the node shows the error %q", node.LastError)
 		}
-		w.cut = false
+		w.setCut(false)
 		f.wait(lastRetry)
 		if placed := f.is(id, task.Running, "node-1"); placed.Allocation != 1 {
 			t.Errorf("the allocation is %d", placed.Allocation)
@@ -81,12 +81,14 @@ func TestLostAnswersStartNothingTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1", "node-2")
 		for _, name := range names(2) {
-			f.worker(name).deaf = true
+			w := f.worker(name)
+			w.set(func() { w.deaf = true })
 		}
 		id := f.submit(nil)
 		f.wait(5 * time.Second)
 		for _, name := range names(2) {
-			f.worker(name).deaf = false
+			w := f.worker(name)
+			w.set(func() { w.deaf = false })
 		}
 		f.wait(lastRetry)
 		placed, _ := f.Task(id)
@@ -108,7 +110,8 @@ func TestLostAnswersStartNothingTwice(t *testing.T) {
 func TestHungWorkerHoldsNobodyElseUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1")
-		f.worker("node-1").hangs = true
+		hung := f.worker("node-1")
+		hung.set(func() { hung.hangs = true })
 		stuck := f.submit(nil)
 		f.is(stuck, task.Scheduled, "node-1")
 		f.add("node-2", fakeRoom)
@@ -122,7 +125,7 @@ func TestLostNodesTasksArePlacedAnewAndTheOldCopyIsStopped(t *testing.T) {
 		id := f.submit(nil)
 		f.is(id, task.Running, "node-1")
 		old := f.worker("node-1")
-		old.cut = true
+		old.setCut(true)
 		f.add("node-2", fakeRoom)
 		f.wait(50 * time.Second)
 		f.is(id, task.Running, "node-1")
@@ -139,7 +142,7 @@ func TestLostNodesTasksArePlacedAnewAndTheOldCopyIsStopped(t *testing.T) {
 		if on := f.running(id); len(on) != 2 {
 			t.Fatalf("it runs on %v; the cut off worker goes on", on)
 		}
-		old.cut = false
+		old.setCut(false)
 		f.wait(fakeInterval)
 		if on := f.running(id); !slices.Equal(on, []string{"node-2"}) {
 			t.Errorf("it runs on %v", on)
@@ -156,11 +159,11 @@ func TestNodeThatIsBackBeforeAnotherPlaceIsFoundKeepsItsTasks(t *testing.T) {
 		f := newFleet(t, "node-1")
 		running, ended := f.submit(nil), f.submit(nil)
 		w := f.worker("node-1")
-		w.cut = true
+		w.setCut(true)
 		f.wait(70 * time.Second)
 		f.is(running, task.Pending, "")
 		w.exit(ended, 0)
-		w.cut = false
+		w.setCut(false)
 		f.wait(2 * fakeInterval)
 		f.is(running, task.Running, "node-1")
 		f.is(ended, task.Completed, "node-1")
@@ -175,7 +178,7 @@ func TestStopOnALostNodeEndsAndIsToldLater(t *testing.T) {
 		f := newFleet(t, "node-1")
 		id := f.submit(nil)
 		w := f.worker("node-1")
-		w.cut = true
+		w.setCut(true)
 		if err := f.Stop(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +188,7 @@ func TestStopOnALostNodeEndsAndIsToldLater(t *testing.T) {
 		if placed := f.is(id, task.Completed, "node-1"); !contains(placed.Error, "was not confirmed") {
 			t.Errorf("the error is %q", placed.Error)
 		}
-		w.cut = false
+		w.setCut(false)
 		f.wait(fakeInterval)
 		if on := f.running(id); len(on) != 0 {
 			t.Errorf("it still runs on %v", on)
@@ -197,12 +200,12 @@ func TestStopOvertakesAStartThatWasNeverAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1")
 		w := f.worker("node-1")
-		w.cut = true
+		w.setCut(true)
 		id := f.submit(nil)
 		if err := f.Stop(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		w.cut = false
+		w.setCut(false)
 		f.wait(lastRetry)
 		f.is(id, task.Completed, "node-1")
 		if w.starts[id] != 0 {
@@ -221,12 +224,12 @@ func TestRestartOfTheManagerLosesNothing(t *testing.T) {
 		node, _ := f.Task(stopping)
 		endingOn, _ := f.Task(ending)
 		waiting := f.submit(func(t *task.Task) { t.Memory = 1 << 40 })
-		f.worker(node.Node).cut = true
+		f.worker(node.Node).setCut(true)
 		if err := f.Stop(t.Context(), stopping); err != nil {
 			t.Fatal(err)
 		}
 		f.stop()
-		f.worker(node.Node).cut = false
+		f.worker(node.Node).setCut(false)
 		f.worker(endingOn.Node).exit(ending, 0)
 		f.start()
 		f.wait(lastRetry)
@@ -403,7 +406,7 @@ func TestNodeIsUnknownUntilItIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		w := newFakeWorker("node-1", fakeRoom)
-		w.cut = true
+		w.setCut(true)
 		f.mu.Lock()
 		f.workers["node-1"] = w
 		f.mu.Unlock()

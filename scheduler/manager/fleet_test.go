@@ -64,9 +64,10 @@ func (s *memStore) Load() (Snapshot, error) {
 }
 
 func (s *memStore) Save(c Changes) error {
-	if s.delay > 0 {
-		time.Sleep(s.delay) // fake time: how long a disk takes
-	}
+	s.mu.Lock()
+	delay := s.delay
+	s.mu.Unlock()
+	time.Sleep(delay) // fake time: how long a disk takes
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.full {
@@ -115,6 +116,12 @@ func (s *memStore) Backup(w io.Writer) (int64, error) { return io.Copy(w, string
 
 func (s *memStore) Close() error { return nil }
 
+func (s *memStore) setDelay(delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = delay
+}
+
 func (s *memStore) setFull(full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +146,7 @@ func (s *memStore) record(id uuid.UUID) *Record {
 type fleet struct {
 	t     *testing.T
 	store *memStore
-	log   *bytes.Buffer
+	log   *lockedBuffer
 	cfg   func(*Config)
 
 	mu      sync.Mutex
@@ -153,7 +160,7 @@ var fakeRoom = task.Resources{Cpu: 4, Memory: 4 << 30, Disk: 40 << 30}
 
 func newFleet(t *testing.T, names ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, store: newMemStore(), log: new(bytes.Buffer), workers: map[string]*fakeWorker{}}
+	f := &fleet{t: t, store: newMemStore(), log: new(lockedBuffer), workers: map[string]*fakeWorker{}}
 	for _, name := range names {
 		f.workers[name] = newFakeWorker(name, fakeRoom)
 	}
@@ -186,7 +193,7 @@ func (f *fleet) start() {
 			return &fakeScraper{fleet: f, now: now, sink: sink, soon: make(chan string, 1000)}, nil
 		},
 		Seed: 1,
-		Log:  slog.New(slog.NewTextHandler(&syncWriter{to: f.log}, nil)),
+		Log:  slog.New(slog.NewTextHandler(f.log, nil)),
 	}
 	if f.cfg != nil {
 		f.cfg(&cfg)
@@ -209,15 +216,22 @@ func (f *fleet) start() {
 	f.t.Cleanup(func() { f.stop() })
 }
 
-type syncWriter struct {
-	mu sync.Mutex
-	to io.Writer
+// lockedBuffer is a log that can be read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
-func (w *syncWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(p)
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // restart ends the manager's life and begins another on the same store.

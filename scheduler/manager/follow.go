@@ -20,7 +20,7 @@ func (m *Manager) observe(result scrape.Result) {
 	}
 	err := result.Err
 	if err == nil {
-		err = m.state.Observe(result.Reading)
+		err = m.take(n, result.Reading)
 	}
 	if err != nil {
 		if n.lastError == "" {
@@ -32,7 +32,21 @@ func (m *Manager) observe(result scrape.Result) {
 	m.heard(n, result.Reading)
 }
 
-// heard takes a good reading.
+// take gives a reading to the scheduler. One of a node whose list was not read
+// yet, since it joined or came back, is kept until then: what runs there is to
+// be known before anything new is placed there.
+func (m *Manager) take(n *node, r scheduler.Reading) error {
+	if n.listed && !n.down {
+		return m.state.Observe(r)
+	}
+	if err := r.Check(); err != nil {
+		return err
+	}
+	n.unobserved = &r
+	return nil
+}
+
+// heard notes a good reading.
 func (m *Manager) heard(n *node, r scheduler.Reading) {
 	if n.lastError != "" || !n.read {
 		m.log.Info("A node is being read.", "node", n.record.Name)

@@ -14,7 +14,8 @@ import (
 func TestTaskRunsAndStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1")
-		f.worker("node-1").startDelay = 20 * time.Millisecond
+		w := f.worker("node-1")
+		w.set(func() { w.startDelay = 20 * time.Millisecond })
 		id := f.submit(nil)
 		f.is(id, task.Scheduled, "node-1")
 		f.wait(21 * time.Millisecond)
@@ -114,7 +115,7 @@ func TestStopOfAPendingTaskEndsItAtOnce(t *testing.T) {
 func TestSubmitIsOnDiskAndTellsTheSameTaskAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		f.store.delay = 10 * time.Millisecond
+		f.store.setDelay(10 * time.Millisecond)
 		request := &task.Task{ID: uuid.New(), Command: []string{"true"}, Env: []string{"SECRET=1"}, State: task.Running, Allocation: 7}
 		placed, created, err := f.Submit(t.Context(), request)
 		if err != nil || !created || placed.State != task.Pending || placed.Allocation != 0 {
@@ -138,7 +139,7 @@ func TestSubmitIsOnDiskAndTellsTheSameTaskAgain(t *testing.T) {
 func TestSubmitsAtTheSameTimeShareOneTransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		f.store.delay = 10 * time.Millisecond
+		f.store.setDelay(10 * time.Millisecond)
 		before, began := f.store.saves, time.Now()
 		const many = 200
 		errs := make(chan error, many)
@@ -196,7 +197,8 @@ func TestPlacingPausesWhileTheStoreCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		id := f.submit(nil)
-		f.add("node-1", fakeRoom).startDelay = time.Millisecond
+		w := f.add("node-1", fakeRoom)
+		w.set(func() { w.startDelay = time.Millisecond })
 		f.wait(time.Second)
 		f.is(id, task.Running, "node-1")
 		second := f.submit(func(t *task.Task) { t.Memory = 4 << 30 })

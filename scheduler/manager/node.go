@@ -31,7 +31,9 @@ type node struct {
 	read      bool              // there is a reading
 	down      bool              // it lost its tasks
 	lastError string            // of reading it
-	removed   bool              // it is not part of the fleet any more
+	// unobserved is a reading that waits for the worker's list.
+	unobserved *scheduler.Reading
+	removed    bool // it is not part of the fleet any more
 
 	// What the worker's list said last.
 	listed     bool // it has been listed since it was joined or came back
@@ -69,7 +71,7 @@ func (m *Manager) setNode(record NodeRecord) error {
 		}
 		// What was read and listed at another URL says nothing about this one.
 		n.worker, n.joined, n.readAt, n.read, n.listed = worker, now, now, false, false
-		n.reading, n.lastError = scheduler.Reading{}, ""
+		n.reading, n.lastError, n.unobserved = scheduler.Reading{}, "", nil
 	}
 	n.record = record
 	m.state.SetNode(scheduler.Node{Name: record.Name, Labels: record.Labels, Draining: record.Draining})
@@ -258,7 +260,7 @@ func (n *node) state(now scheduler.Instant, cfg *scheduler.Config) wire.NodeStat
 		return wire.NodeDown
 	case n.record.Draining:
 		return wire.NodeDraining
-	case !n.read:
+	case !n.read || !n.listed:
 		return wire.NodeUnknown
 	case age > scheduler.Instant(cfg.StaleAfter):
 		return wire.NodeStale

@@ -81,6 +81,13 @@ func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started uint64)
 	}
 	n.foreign = foreign
 	m.missing(n, seen, started)
+	if n.unobserved != nil {
+		if err := m.state.Observe(*n.unobserved); err != nil {
+			n.lastError = err.Error()
+		}
+		n.unobserved = nil
+		m.room(n.record.Name)
+	}
 }
 
 // missing finds the tasks that the worker acknowledged and does not list.
