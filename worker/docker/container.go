@@ -25,10 +25,6 @@ const (
 	labelName       = "cube.name"
 )
 
-// errForeign says that a container of a run's name is another owner's, or was
-// made by hand. It is unknown to this runtime too.
-var errForeign = fmt.Errorf("it belongs to another owner: %w", worker.ErrUnknownRun)
-
 // containerName is the name a run's container has.
 func containerName(key worker.Key) string { return "cube-" + key.String() }
 
@@ -75,7 +71,7 @@ func (r *Runtime) find(ctx context.Context, name string) (container.InspectRespo
 	case errdefs.IsNotFound(err):
 		return c, fmt.Errorf("container %s: %w", name, worker.ErrUnknownRun)
 	case err != nil:
-		return c, fmt.Errorf("inspect container %s: %w", name, err)
+		return c, engineError("inspect container "+name, err)
 	case c.ContainerJSONBase == nil || c.State == nil || c.Config == nil:
 		return c, fmt.Errorf("inspect container %s: the engine's answer has no state", name)
 	case c.Config.Labels[labelOwner] != r.cfg.Owner:

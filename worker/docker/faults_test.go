@@ -93,7 +93,8 @@ func kill(t *testing.T, engine *client.Client, key worker.Key) {
 }
 
 // The engine does what it was asked for, but the answer is lost and the
-// engine away: the start has failed, and nothing of it may stay.
+// engine away. The next start of the same key finds what there is: it does not
+// run twice.
 func testStartLost(t *testing.T, image string) {
 	engine := dockertest.Client(t)
 	for _, path := range []string{"/create", "/start", "/json"} {
@@ -104,20 +105,75 @@ func testStartLost(t *testing.T, image string) {
 			if path == "/json" {
 				path = key.String() + path // the inspection after the start, not the listing
 			}
-			engineProxy.losing(path)
-			if run, err := runtime.Start(t.Context(), key, what); err == nil {
-				t.Fatalf("started as %+v, though the answer was lost", run)
+			engineProxy.losing(path, nil)
+			if run, err := runtime.Start(t.Context(), key, what); !errors.Is(err, worker.ErrUnavailable) {
+				t.Fatalf("started as %+v, %v, though the answer was lost; want ErrUnavailable", run, err)
+			}
+			there, err := engine.ContainerInspect(t.Context(), "cube-"+key.String())
+			if err != nil {
+				t.Fatalf("the engine was not asked: %v", err)
 			}
 			engineProxy.cut(false)
-			eventually(t, 30*time.Second, "what the failed start left is removed", func() bool {
-				_, err := engine.ContainerInspect(t.Context(), "cube-"+key.String())
-				return errdefs.IsNotFound(err)
-			})
-			// The same key can be started again.
-			if run := start(t, runtime, key, what); run.Exit != nil {
+			run := start(t, runtime, key, what)
+			if run.Exit != nil {
 				t.Errorf("started again as %+v", run)
 			}
+			if there.State.Running && (run.Handle != there.ID || run.StartTime.Format(time.RFC3339Nano) != there.State.StartedAt) {
+				t.Errorf("started again as %+v; want what ran already, %s of %s", run, there.ID, there.State.StartedAt)
+			}
 		})
+	}
+}
+
+// Who asked for it no longer wants it, and nothing can be undone now: it is
+// undone when the engine is back.
+func testStopWhileAStartIsLost(t *testing.T, image string) {
+	engine, engineProxy := dockertest.Client(t), newProxy(t)
+	runtime := newRuntime(t, dockertest.Owner(t), through(engineProxy))
+	key, what := newTask(image, "forever")
+	ctx, cancel := context.WithCancel(t.Context())
+	engineProxy.losing("/start", cancel)
+	if run, err := runtime.Start(ctx, key, what); err == nil {
+		t.Fatalf("started as %+v, though the answer was lost", run)
+	}
+	if c, err := engine.ContainerInspect(t.Context(), "cube-"+key.String()); err != nil || !c.State.Running {
+		t.Fatalf("the engine has not started it: %v", err)
+	}
+	engineProxy.cut(false)
+	eventually(t, 30*time.Second, "what the failed start left is removed", func() bool {
+		_, err := engine.ContainerInspect(t.Context(), "cube-"+key.String())
+		return errdefs.IsNotFound(err)
+	})
+	// The same key can be started again.
+	if run := start(t, runtime, key, what); run.Exit != nil {
+		t.Errorf("started again as %+v", run)
+	}
+}
+
+// While the engine is away, everything but Wait says so.
+func testEngineAway(t *testing.T, image string) {
+	engineProxy := newProxy(t)
+	runtime := newRuntime(t, dockertest.Owner(t), through(engineProxy))
+	key, what := newTask(image, "forever")
+	start(t, runtime, key, what)
+	other, otherTask := newTask(image, "forever")
+	engineProxy.cut(true)
+	for name, call := range map[string]func(context.Context) error{
+		"start":  func(ctx context.Context) error { _, err := runtime.Start(ctx, other, otherTask); return err },
+		"stop":   func(ctx context.Context) error { return runtime.Stop(ctx, key, 0) },
+		"remove": func(ctx context.Context) error { return runtime.Remove(ctx, key) },
+		"logs":   func(ctx context.Context) error { _, err := runtime.Logs(ctx, key, all()); return err },
+		"list":   func(ctx context.Context) error { _, err := runtime.List(ctx); return err },
+		"exec":   func(ctx context.Context) error { _, err := runtime.Exec(ctx, key, []string{"x"}); return err },
+	} {
+		if err := call(t.Context()); !errors.Is(err, worker.ErrUnavailable) || errors.Is(err, worker.ErrUnknownRun) {
+			t.Errorf("%s: %v; want ErrUnavailable", name, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if exit, err := runtime.Wait(ctx, key); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("wait: %+v, %v; want it to wait on", exit, err)
 	}
 }
 

@@ -40,7 +40,13 @@ func TestEngine(t *testing.T) {
 		{"events lost", testEventsLost},
 		{"start lost", testStartLost},
 		{"removed by somebody else", testRemovedBySomebodyElse},
+		{"stop while a start is lost", testStopWhileAStartIsLost},
+		{"engine away", testEngineAway},
 		{"close", testClose},
+		{"exec", testExec},
+		{"exec outlives its time", testExecOutlivesItsTime},
+		{"exec in a run that ends", testExecInARunThatEnds},
+		{"check", testCheck},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

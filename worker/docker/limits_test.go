@@ -66,21 +66,30 @@ func testMemoryLimit(t *testing.T, image string) {
 	})
 }
 
+// By the cgroup itself and by way of the engine, usage is the same.
 func testUsage(t *testing.T, image string) {
-	runtime := newRuntime(t, dockertest.Owner(t))
-	key, what := newTask(image, "spin", "300ms", "out", "done", "forever")
-	start(t, runtime, key, what)
-	waitForLine(t, runtime, key, "done")
-	used := usage(t, runtime, key)
-	if used.CpuSeconds < 0.1 || used.CpuSeconds > 5 {
-		t.Errorf("after spinning for 0.3 s it has used %v CPU seconds", used.CpuSeconds)
+	owner := dockertest.Owner(t)
+	direct := newRuntime(t, owner)
+	asking := newRuntime(t, owner, func(cfg *docker.Config) { cfg.SysPath = t.TempDir() })
+	key, what := newTask(image, "take", "33554432", "spin", "300ms", "out", "done", "forever")
+	start(t, direct, key, what)
+	waitForLine(t, direct, key, "done")
+	first, second := usage(t, direct, key), usage(t, asking, key)
+	for _, used := range []worker.Usage{first, second, usage(t, direct, key)} {
+		if used.CpuSeconds < 0.1 || used.CpuSeconds > 5 || used.MemoryBytes < 32<<20 || used.MemoryBytes > 64<<20 {
+			t.Errorf("after spinning for 0.3 s and taking 32 MiB it has used %+v", used)
+		}
 	}
-	if err := runtime.Stop(t.Context(), key, 0); err != nil {
+	if cpu, memory := second.CpuSeconds-first.CpuSeconds, second.MemoryBytes-first.MemoryBytes; cpu < 0 || cpu > 0.1 || max(memory, -memory) > 4<<20 {
+		t.Errorf("the cgroup says %+v, the engine %+v", first, second)
+	}
+	if err := direct.Stop(t.Context(), key, 0); err != nil {
 		t.Fatalf("stop: %v", err)
 	}
-	// What does not run uses nothing that could be read.
-	if used, err := runtime.Usage(t.Context(), key); err == nil && (used.CpuSeconds >= 0 || used.MemoryBytes >= 0) {
-		t.Errorf("an ended run uses %+v", used)
+	for _, runtime := range []*docker.Runtime{direct, asking} {
+		if used, err := runtime.Usage(t.Context(), key); err == nil {
+			t.Errorf("an ended run uses %+v; want an error", used)
+		}
 	}
 }
 

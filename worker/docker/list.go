@@ -20,7 +20,7 @@ const inspectsAtOnce = 16
 func (r *Runtime) List(ctx context.Context) ([]worker.Run, error) {
 	all, err := r.client.ContainerList(ctx, container.ListOptions{All: true, Filters: ownerFilter(r.cfg.Owner)})
 	if err != nil {
-		return nil, fmt.Errorf("list the containers of %s: %w", r.cfg.Owner, err)
+		return nil, engineError("list the containers of "+r.cfg.Owner, err)
 	}
 	runs := make([]*worker.Run, len(all)) // nil for what is no run
 	group, ctx := errgroup.WithContext(ctx)

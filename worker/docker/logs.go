@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -26,7 +25,7 @@ func (r *Runtime) Logs(ctx context.Context, key worker.Key, opts worker.LogOptio
 	framed, err := r.client.ContainerLogs(ctx, c.ID, logsOptions(opts))
 	if err != nil {
 		cancel()
-		return nil, fmt.Errorf("logs of container %s: %w", containerName(key), err)
+		return nil, engineError("logs of container "+containerName(key), err)
 	}
 	// The engine sends both streams in frames on one connection. Whoever
 	// reads gets the plain bytes through a pipe.

@@ -23,6 +23,7 @@ type proxy struct {
 	mu      sync.Mutex                             // guards what follows
 	down    bool                                   // refuse everything
 	lose    string                                 // a request of this path's end is done, its answer lost, and the engine away from then on
+	lost    func()                                 // called then, if it is not nil
 	streams map[context.Context]context.CancelFunc // requests under way
 }
 
@@ -63,7 +64,7 @@ func (p *proxy) cuttable(next http.Handler) http.Handler {
 			panic(http.ErrAbortHandler) // the connection breaks without an answer
 		case lose:
 			next.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
-			p.cut(true)
+			p.loss()
 			panic(http.ErrAbortHandler)
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
@@ -88,11 +89,21 @@ func (p *proxy) leave(ctx context.Context) {
 }
 
 // losing has the answer to the next request of that path lost, and the engine
-// away from then on.
-func (p *proxy) losing(path string) {
+// away from then on. The caller may want to be told.
+func (p *proxy) losing(path string, lost func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lose = path
+	p.lose, p.lost = path, lost
+}
+
+func (p *proxy) loss() {
+	p.mu.Lock()
+	lost := p.lost
+	p.mu.Unlock()
+	if lost != nil {
+		lost()
+	}
+	p.cut(true)
 }
 
 // cut breaks all that is under way, and has the engine away from then on or

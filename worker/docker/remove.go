@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -14,6 +13,7 @@ import (
 // Remove deletes the run's container, its output and the anonymous volumes its
 // image had made. A running one is refused by the engine.
 func (r *Runtime) Remove(ctx context.Context, key worker.Key) error {
+	r.groups.forget(key)
 	name := containerName(key)
 	c, err := r.find(ctx, name)
 	if errors.Is(err, worker.ErrUnknownRun) {
@@ -23,7 +23,7 @@ func (r *Runtime) Remove(ctx context.Context, key worker.Key) error {
 		return err
 	}
 	if err := r.remove(ctx, c.ID, false); err != nil {
-		return fmt.Errorf("remove container %s: %w", name, err)
+		return engineError("remove container "+name, err)
 	}
 	return nil
 }

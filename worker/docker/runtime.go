@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -15,10 +16,6 @@ import (
 
 	"cube/worker"
 )
-
-// ErrNoEngine says that no engine answers at the address. The error that wraps
-// it is one sentence that names the address.
-var ErrNoEngine = errors.New("no Docker engine answers")
 
 // answerTimeout is how long New waits for the engine's first answers. An
 // engine that is up answers in milliseconds, one that hangs never does.
@@ -43,6 +40,10 @@ type Config struct {
 	PublishAddress string
 	// ReadOnlyRoot mounts every container's root file system read-only.
 	ReadOnlyRoot bool
+	// ProcPath and SysPath are where the machine's /proc and /sys are, for
+	// the containers' cgroups. Empty takes "/proc" and "/sys". What is not
+	// in reach there is asked of the engine.
+	ProcPath, SysPath string
 	// Log takes what happens to the engine and its images. Nil discards it.
 	Log *slog.Logger
 }
@@ -57,6 +58,7 @@ type Runtime struct {
 	log    *slog.Logger
 	watch  *watcher
 	claims *claims
+	groups *groups
 	looks  chan struct{} // bounds the inspections of those who wait
 
 	ctx    context.Context // ends with Close
@@ -64,7 +66,11 @@ type Runtime struct {
 	group  sync.WaitGroup // the watcher and the streams of logs
 }
 
-var _ worker.Runtime = (*Runtime)(nil)
+var (
+	_ worker.Runtime = (*Runtime)(nil)
+	_ worker.Checker = (*Runtime)(nil)
+	_ worker.Execer  = (*Runtime)(nil)
+)
 
 // New connects to the engine and starts to follow its events. Where none
 // answers, the error is [ErrNoEngine]; ctx bounds the connecting only.
@@ -89,7 +95,19 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	warnOfLimits(ctx, log, info)
 
-	r := &Runtime{cfg: cfg, client: api, info: info, booted: bootTime(api.DaemonHost()), log: log, claims: newClaims(), looks: make(chan struct{}, inspectsAtOnce)}
+	if cfg.ProcPath == "" {
+		cfg.ProcPath = procfs.DefaultMountPoint
+	}
+	if cfg.SysPath == "" {
+		cfg.SysPath = "/sys"
+	}
+	r := &Runtime{
+		cfg: cfg, client: api, info: info, log: log,
+		booted: bootTime(api.DaemonHost(), cfg.ProcPath),
+		claims: newClaims(),
+		groups: newGroups(cfg.ProcPath, cfg.SysPath),
+		looks:  make(chan struct{}, inspectsAtOnce),
+	}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.watch = newWatcher(api, cfg.Owner, log, r.sweep)
 	r.group.Go(func() { r.watch.run(r.ctx) })
@@ -113,9 +131,10 @@ func connect(host string) (*client.Client, error) {
 func ask(ctx context.Context, api *client.Client) (system.Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	if _, err := api.Ping(ctx); client.IsErrConnectionFailed(err) {
+	switch _, err := api.Ping(ctx); {
+	case client.IsErrConnectionFailed(err) && !errors.Is(err, fs.ErrPermission):
 		return system.Info{}, fmt.Errorf("%w at %s", ErrNoEngine, api.DaemonHost())
-	} else if err != nil {
+	case err != nil:
 		return system.Info{}, fmt.Errorf("%w at %s: %w", ErrNoEngine, api.DaemonHost(), err)
 	}
 	info, err := api.Info(ctx)
@@ -129,11 +148,11 @@ func ask(ctx context.Context, api *client.Client) (system.Info, error) {
 }
 
 // bootTime is when the engine's machine was booted, if that is this one.
-func bootTime(host string) time.Time {
+func bootTime(host, procPath string) time.Time {
 	if !strings.HasPrefix(host, "unix://") {
 		return time.Time{}
 	}
-	proc, err := procfs.NewDefaultFS()
+	proc, err := procfs.NewFS(procPath)
 	if err != nil {
 		return time.Time{}
 	}

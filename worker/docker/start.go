@@ -16,13 +16,13 @@ import (
 // vanished under it.
 const startAttempts = 3
 
-// errVanished says that somebody removed the container while it was being
-// started.
-var errVanished = errors.New("the container was removed while it was being started")
-
 // Start makes the run's container, its image pulled where the task's policy
 // says so, and starts it. A container that there is already for the key is
 // taken as it is: started if it never was, returned if it runs or has ended.
+//
+// Where the engine goes away in the middle ([worker.ErrUnavailable]), nobody
+// can tell what it has done, nor undo it. A second Start or a Stop of the same
+// key, once it is back, settles that.
 func (r *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (worker.Run, error) {
 	if t.Image == "" {
 		return worker.Run{}, fmt.Errorf("task %s has no Image, which the Docker runtime needs", key.Task)
@@ -37,11 +37,14 @@ func (r *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (work
 		if errors.Is(err, errVanished) && attempt < startAttempts {
 			continue
 		}
-		if err != nil {
-			r.discard(ctx, name)
-			return worker.Run{}, fmt.Errorf("start container %s: %w", name, err)
+		if err == nil {
+			return run, nil
 		}
-		return run, nil
+		err = engineError("start container "+name, err)
+		if ctx.Err() != nil || !errors.Is(err, worker.ErrUnavailable) {
+			r.discard(ctx, name)
+		}
+		return worker.Run{}, err
 	}
 }
 

@@ -5,44 +5,132 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
+	"cube/collector/cgroup"
 	"cube/worker"
 )
 
-// Usage reads the container's cgroup through the engine.
-func (r *Runtime) Usage(ctx context.Context, key worker.Key) (worker.Usage, error) {
-	name := containerName(key)
-	answer, err := r.client.ContainerStatsOneShot(ctx, name)
-	if errdefs.IsNotFound(err) {
-		return worker.Usage{}, fmt.Errorf("container %s: %w", name, worker.ErrUnknownRun)
-	}
+// groups remembers the cgroups of running containers, so that reading one
+// costs the engine nothing.
+type groups struct {
+	reader *cgroup.Reader // nil where this machine's cgroups cannot be read
+
+	mu    sync.Mutex // guards known
+	known map[worker.Key]*cgroup.Group
+}
+
+// newGroups reads cgroups where there are any in reach.
+func newGroups(procPath, sysPath string) *groups {
+	reader, err := cgroup.New(procPath, sysPath)
 	if err != nil {
-		return worker.Usage{}, fmt.Errorf("usage of container %s: %w", name, err)
+		reader = nil
+	}
+	return &groups{reader: reader, known: make(map[worker.Key]*cgroup.Group)}
+}
+
+func (g *groups) get(key worker.Key) *cgroup.Group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.known[key]
+}
+
+func (g *groups) forget(key worker.Key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.known, key)
+}
+
+// find returns the cgroup of a running container; nil if it is not in reach.
+// The process ID is the engine's: where the engine is not on this machine, or
+// this process has process IDs of its own, it means another process here. The
+// cgroup of a container, though, is named for it.
+func (g *groups) find(key worker.Key, c container.InspectResponse) *cgroup.Group {
+	if g.reader == nil || c.State.Pid == 0 {
+		return nil
+	}
+	group, err := g.reader.OfPID(c.State.Pid)
+	if err != nil || !strings.Contains(group.Path, c.ID) {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.known[key] = group
+	return group
+}
+
+// Usage reads the container's cgroup, by way of the engine where it is not in
+// reach. A container that does not run is an error.
+func (r *Runtime) Usage(ctx context.Context, key worker.Key) (worker.Usage, error) {
+	if group := r.groups.get(key); group != nil {
+		if usage, err := read(group); err == nil {
+			return usage, nil
+		}
+		r.groups.forget(key) // it has ended, or the engine will know
+	}
+	c, err := r.inspect(ctx, key)
+	if err != nil {
+		return worker.Usage{}, err
+	}
+	if !c.State.Running {
+		return worker.Usage{}, fmt.Errorf("container %s does not run: it uses nothing", containerName(key))
+	}
+	if group := r.groups.find(key, c); group != nil {
+		if usage, err := read(group); err == nil {
+			return usage, nil
+		}
+	}
+	return r.askUsage(ctx, key, c.ID)
+}
+
+// read reads what a cgroup has used. A figure that the kernel does not keep is
+// negative; an error means that there is none at all.
+func read(group *cgroup.Group) (worker.Usage, error) {
+	cpu, errCpu := group.CpuSeconds()
+	if errCpu != nil {
+		cpu = -1
+	}
+	memory, errMemory := group.MemoryBytes()
+	if errMemory != nil {
+		memory = -1
+	}
+	if errCpu != nil && errMemory != nil {
+		return worker.Usage{}, errors.Join(errCpu, errMemory)
+	}
+	return worker.Usage{CpuSeconds: cpu, MemoryBytes: memory}, nil
+}
+
+// askUsage has the engine read the container's cgroup.
+func (r *Runtime) askUsage(ctx context.Context, key worker.Key, id string) (worker.Usage, error) {
+	answer, err := r.client.ContainerStatsOneShot(ctx, id)
+	if err != nil {
+		return worker.Usage{}, engineError("usage of container "+containerName(key), err)
 	}
 	var stats container.StatsResponse
 	err = json.NewDecoder(answer.Body).Decode(&stats)
 	if err = errors.Join(err, answer.Body.Close()); err != nil {
-		return worker.Usage{}, fmt.Errorf("usage of container %s: %w", name, err)
+		return worker.Usage{}, engineError("usage of container "+containerName(key), err)
 	}
 	return usageOf(&stats), nil
 }
 
-// usageOf reads cpuacct and memory of the engine's statistics. The key of the
-// reclaimable file pages is cgroup v1's or v2's.
+// usageOf takes CPU time and memory from the engine's statistics, the memory
+// without reclaimable file pages, which cgroup v1 and v2 name differently.
 func usageOf(stats *container.StatsResponse) worker.Usage {
-	usage := worker.Usage{CpuSeconds: -1, MemoryBytes: -1}
-	if stats.Read.IsZero() { // the engine's answer for one that does not run
-		return usage
+	if stats.Read.IsZero() { // the engine's answer for one that has just ended
+		return worker.Usage{CpuSeconds: -1, MemoryBytes: -1}
 	}
-	usage.CpuSeconds = time.Duration(stats.CPUStats.CPUUsage.TotalUsage).Seconds()
-	used, file := stats.MemoryStats.Usage, stats.MemoryStats.Stats["total_inactive_file"]
-	if v2, there := stats.MemoryStats.Stats["inactive_file"]; there && file == 0 {
-		file = v2
+	used := stats.MemoryStats.Usage
+	file, v1 := stats.MemoryStats.Stats["total_inactive_file"]
+	if !v1 {
+		file = stats.MemoryStats.Stats["inactive_file"]
 	}
-	usage.MemoryBytes = float64(used - min(used, file))
-	return usage
+	return worker.Usage{
+		CpuSeconds:  time.Duration(stats.CPUStats.CPUUsage.TotalUsage).Seconds(),
+		MemoryBytes: float64(used - min(used, file)),
+	}
 }

@@ -84,9 +84,6 @@ func mayBeOOM(c container.InspectResponse, exit worker.Exit, patience time.Durat
 	return limited && !exit.OOMKilled && exit.Code != nil && *exit.Code == killed && time.Since(exit.Time) < patience
 }
 
-// errClosed is what blocked calls return when the runtime is closed.
-var errClosed = errors.New("the Docker runtime was closed")
-
 // Stop sends the container SIGTERM, or the signal its image names instead, and
 // SIGKILL after grace. With its first process all others of the container end.
 func (r *Runtime) Stop(ctx context.Context, key worker.Key, grace time.Duration) error {
@@ -131,7 +128,7 @@ func (r *Runtime) signal(ctx context.Context, key worker.Key, signal string) err
 	name := containerName(key)
 	err := r.client.ContainerKill(ctx, name, signal)
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-		return fmt.Errorf("send %s to container %s: %w", signal, name, err)
+		return engineError(fmt.Sprintf("send %s to container %s", signal, name), err)
 	}
 	return nil
 }

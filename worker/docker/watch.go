@@ -24,7 +24,7 @@ type eventSource interface {
 }
 
 // watcher follows the engine's events and wakes the waiters of containers that
-// died. It reconnects for as long as it runs.
+// died, or in which a command ended. It reconnects for as long as it runs.
 type watcher struct {
 	engine eventSource
 	owner  string
@@ -138,6 +138,7 @@ func (w *watcher) follow(ctx context.Context) error {
 		filters.Arg("event", string(events.ActionDie)),
 		filters.Arg("event", string(events.ActionOOM)),
 		filters.Arg("event", string(events.ActionDestroy)),
+		filters.Arg("event", string(events.ActionExecDie)),
 	)})
 	defer func() {
 		cancel()
