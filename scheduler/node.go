@@ -153,7 +153,8 @@ func (n *node) group(key group) *groupSum {
 // use. It reports whether there is anything to keep.
 func (n *node) leave(t *placed) bool {
 	if !n.read {
-		return false
+		t.missing = 0
+		return true // until there is a window to judge by
 	}
 	clock, w := n.clock(), n.window()
 	if clock >= n.finishOf(t)+w || n.startOf(t) > n.finishOf(t) {

@@ -1,0 +1,25 @@
+package scheduler
+
+// GroupDeviation is the sum that a node's tasks of the demand's group have.
+func (s *State) GroupDeviation(node string, d Demand) float64 {
+	return s.nodes[node].deviation(group{nanocores(d.Requests.Cpu), int64(d.Requests.Memory)})
+}
+
+// Expects is what a task that asks for so much is expected to use, its mean and
+// variance.
+func (s *State) Expects(cpu float64) (mean, variance float64) {
+	e := s.predict.predict(nanocores(cpu))
+	return e.mean, e.variance
+}
+
+// Base is what max(2, nodes up) was at the last decision.
+func (s *State) Base() float64 { return s.columns.base }
+
+// Cost asks a scorer for the cost of one node.
+func Cost(scorer Scorer, t Terms, group float64, f *Factors) float32 {
+	var one oneNode
+	return one.cost(scorer, t, float32(group), f)
+}
+
+// Tie is a node's place among nodes of equal cost.
+func Tie(seed uint64, name string) uint64 { return tie(seed, hashName(name)) }
