@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"cube/worker/task"
@@ -32,31 +31,41 @@ func (w *Worker) checkHealthCheck(t *task.Task) error {
 }
 
 // checkedPort is the task's port that its HTTP or TCP check asks: the one named,
-// or the only one there is.
+// or the only one there is. It has to be one of the task's ports, since those
+// are what a runtime makes reachable.
 func checkedPort(t *task.Task) (task.Port, error) {
-	text := t.HealthCheck.Port
-	if text == "" {
-		only := map[string]struct{}{}
-		for port := range t.ExposedPorts {
-			only[port] = struct{}{}
-		}
-		for port := range t.PortBindings {
-			only[port] = struct{}{}
-		}
-		if len(only) != 1 {
-			return task.Port{}, &task.ValidationError{
-				Field: "HealthCheck", Reason: fmt.Sprintf("names no Port, and the task has %d; want one", len(only)),
-			}
-		}
-		for text = range only {
+	refuse := func(format string, args ...any) (task.Port, error) {
+		return task.Port{}, &task.ValidationError{Field: "HealthCheck", Reason: fmt.Sprintf(format, args...)}
+	}
+	ports := map[task.Port]bool{}
+	for text := range t.ExposedPorts {
+		if port, err := task.ParsePort(text); err == nil {
+			ports[port] = true
 		}
 	}
-	port, err := task.ParsePort(text)
-	switch {
-	case err != nil:
-		return task.Port{}, &task.ValidationError{Field: "HealthCheck", Reason: err.Error()}
-	case port.Protocol != "tcp":
-		return task.Port{}, &task.ValidationError{Field: "HealthCheck", Reason: fmt.Sprintf("asks port %v; want a tcp port", port)}
+	for text := range t.PortBindings {
+		if port, err := task.ParsePort(text); err == nil {
+			ports[port] = true
+		}
+	}
+	var port task.Port
+	if text := t.HealthCheck.Port; text != "" {
+		var err error
+		if port, err = task.ParsePort(text); err != nil {
+			return refuse("%v", err)
+		}
+		if !ports[port] {
+			return refuse("port %v is not one of the task's ExposedPorts or PortBindings", port)
+		}
+	} else {
+		if len(ports) != 1 {
+			return refuse("names no Port, and the task has %d; want one", len(ports))
+		}
+		for port = range ports {
+		}
+	}
+	if port.Protocol != "tcp" {
+		return refuse("asks port %v; want a tcp port", port)
 	}
 	return port, nil
 }
@@ -136,7 +145,7 @@ func (w *Worker) probeOnce(ctx context.Context, key Key, t *task.Task) error {
 		}
 		return err
 	}
-	address, err := w.address(ctx, key, t)
+	address, err := address(t)
 	if err != nil {
 		return err
 	}
@@ -151,23 +160,18 @@ func (w *Worker) probeOnce(ctx context.Context, key Key, t *task.Task) error {
 }
 
 // address is where the checked port can be reached from here.
-func (w *Worker) address(ctx context.Context, key Key, t *task.Task) (string, error) {
+func address(t *task.Task) (string, error) {
 	port, err := checkedPort(t)
 	if err != nil {
 		return "", err
 	}
-	if addresser, able := w.runtime.(Addresser); able {
-		return addresser.Address(ctx, key, port)
-	}
 	for text, bindings := range t.HostPorts {
 		given, err := task.ParsePort(text)
-		if err != nil || given != port || len(bindings) == 0 {
-			continue
+		if err == nil && given == port && len(bindings) > 0 {
+			return net.JoinHostPort(reachable(bindings[0].HostIp), bindings[0].HostPort), nil
 		}
-		return net.JoinHostPort(reachable(bindings[0].HostIp), bindings[0].HostPort), nil
 	}
-	// Not published, so it shares the machine's network.
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port.Number))), nil
+	return "", fmt.Errorf("its port %v cannot be reached from the machine", port)
 }
 
 // reachable turns an address that something listens on into one to connect to.

@@ -27,10 +27,3 @@ type Checker interface {
 type Execer interface {
 	Exec(ctx context.Context, key Key, command []string) (code int, err error)
 }
-
-// Addresser is what a [Runtime] may also be: one that knows where a port of a
-// running task can be reached from this machine, whether it is published or not
-// ("172.17.0.2:80", "127.0.0.1:8080"), for health checks.
-type Addresser interface {
-	Address(ctx context.Context, key Key, port task.Port) (hostPort string, err error)
-}
