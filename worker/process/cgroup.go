@@ -13,7 +13,6 @@ import (
 	"github.com/containerd/cgroups/v3"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
-	"cube/worker"
 	"cube/worker/task"
 )
 
@@ -120,14 +119,6 @@ func (g *group) oomKilled() bool {
 	return err == nil && kills > 0
 }
 
-// usage reads what the group uses now.
-func (g *group) usage() worker.Usage {
-	if g.Version == 1 {
-		return g.usage1()
-	}
-	return g.usage2()
-}
-
 // limitsOf is what the task asked for, in the words of the cgroups library.
 //
 // Cpu becomes a hard quota over the kernel's default period of 100 ms, and,
@@ -168,15 +159,6 @@ func readKey(path, key string) (float64, error) {
 		}
 	}
 	return 0, errors.Join(lines.Err(), fmt.Errorf("%s has no line %s", path, key))
-}
-
-// readNumber reads a file that holds one number.
-func readNumber(path string) (float64, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
 }
 
 // probe makes a child of the directory and removes it: the right to make

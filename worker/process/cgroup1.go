@@ -10,8 +10,6 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-
-	"cube/worker"
 )
 
 // controllers1 are the v1 controllers that a run needs: two to limit, one to
@@ -167,21 +165,6 @@ func (g *group) remove1() error {
 		err = inside.Delete()
 	}
 	return ignore(err, cgroup1.ErrCgroupDeleted)
-}
-
-// usage1 reads cpuacct.usage (nanoseconds) and memory.usage_in_bytes without
-// the inactive file pages, as Docker and the kubelet reckon.
-func (g *group) usage1() worker.Usage {
-	u := worker.Usage{CpuSeconds: -1, MemoryBytes: -1}
-	if ns, err := readNumber(g.file1("cpuacct", "cpuacct.usage")); err == nil {
-		u.CpuSeconds = ns / 1e9
-	}
-	used, err := readNumber(g.file1("memory", "memory.usage_in_bytes"))
-	files, errFiles := readKey(g.file1("memory", "memory.stat"), "total_inactive_file")
-	if errors.Join(err, errFiles) == nil {
-		u.MemoryBytes = max(used-files, 0)
-	}
-	return u
 }
 
 // ignore is err, unless it is the one to be ignored.

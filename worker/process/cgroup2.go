@@ -13,8 +13,6 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-
-	"cube/worker"
 )
 
 // leaf is the cgroup beside the parent of the runs that the worker moves
@@ -196,19 +194,4 @@ func (g *group) remove2() error {
 		err = manager.Delete()
 	}
 	return err
-}
-
-// usage2 reads usage_usec of cpu.stat and memory.current without the inactive
-// file pages, as Docker and the kubelet reckon.
-func (g *group) usage2() worker.Usage {
-	u := worker.Usage{CpuSeconds: -1, MemoryBytes: -1}
-	if us, err := readKey(g.file2("cpu.stat"), "usage_usec"); err == nil {
-		u.CpuSeconds = us / 1e6
-	}
-	used, err := readNumber(g.file2("memory.current"))
-	files, errFiles := readKey(g.file2("memory.stat"), "inactive_file")
-	if errors.Join(err, errFiles) == nil {
-		u.MemoryBytes = max(used-files, 0)
-	}
-	return u
 }

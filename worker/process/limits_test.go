@@ -57,11 +57,20 @@ func TestCPULimitHolds(t *testing.T) {
 		}
 		return u.CpuSeconds
 	}
-	begin, before := time.Now(), cpu()
-	<-time.After(window)
-	used, took := cpu()-before, time.Since(begin).Seconds()
-	if got := used / took; got < 0.2 || got > 0.3 {
-		t.Errorf("a task of 0.25 cores used %.3f over %.2f s; want 0.25 ± 20 %%", got, took)
+	// More than its limit is wrong at once. Less can be the doing of others
+	// on a busy machine: then it has to come right in another window.
+	var got float64
+	for range 10 {
+		begin, before := time.Now(), cpu()
+		<-time.After(window)
+		got = (cpu() - before) / time.Since(begin).Seconds()
+		t.Logf("used %.3f cores over %v", got, window)
+		if got > 0.2 {
+			break
+		}
+	}
+	if got < 0.2 || got > 0.3 {
+		t.Errorf("a task of 0.25 cores used %.3f; want 0.25 ± 20 %%", got)
 	}
 }
 

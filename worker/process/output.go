@@ -32,12 +32,9 @@ func logPath(dir string, number int) string {
 
 // parseLogNumber is the number in the name of a file of output.
 func parseLogNumber(name string) (int, bool) {
-	number, found := strings.CutPrefix(name, "output.")
-	if number, found = strings.CutSuffix(number, ".log"); !found {
-		return 0, false
-	}
+	number := strings.TrimSuffix(strings.TrimPrefix(name, "output."), ".log")
 	n, err := strconv.Atoi(number)
-	return n, err == nil && n > 0 && strconv.Itoa(n) == number
+	return n, err == nil && n > 0 && name == filepath.Base(logPath("", n))
 }
 
 // logWriter takes a task's output into files of bounded size.

@@ -209,7 +209,7 @@ func FuzzOutputComesBack(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("long"), maxLine), 100)
 	f.Fuzz(func(t *testing.T, text []byte, size int) {
 		dir := t.TempDir()
-		w, err := newLogWriter(dir, int64(uint16(size))+1, 1<<20)
+		w, err := newLogWriter(dir, int64(uint16(size))+256, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}

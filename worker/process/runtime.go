@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"cube/collector/cgroup"
 	"cube/worker"
 )
 
@@ -20,7 +22,8 @@ type Runtime struct {
 	bootID string
 	// cgroups is nil where none can be made.
 	cgroups hierarchy
-	starts  chan struct{} // a place for each start under way
+	reader  *cgroup.Reader // nil where there are no cgroups
+	starts  chan struct{}  // a place for each start under way
 	changes changes
 
 	// ctx ends with Close, and with it the watching of runs.
@@ -64,6 +67,9 @@ func New(config Config) (*Runtime, error) {
 			rt.cgroups = nil
 			config.Log.Warn("No cgroups can be made: process tasks run without CPU and memory limits", "err", err)
 		}
+	}
+	if rt.reader, err = cgroup.New("/proc", "/sys"); err != nil && !errors.Is(err, cgroup.ErrNoCgroups) {
+		return nil, fmt.Errorf("the process runtime cannot measure its tasks: %w", err)
 	}
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	if err := rt.findRuns(); err != nil {

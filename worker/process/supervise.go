@@ -102,8 +102,10 @@ func closeAllOnExec() error {
 
 // launch starts the task and puts it on record.
 func launch(dir string, o *order) (*supervised, error) {
-	if err := reserveRecord(dir, exitFile); err != nil {
-		return nil, err
+	for _, name := range [...]string{startedFile, exitFile} {
+		if err := reserveRecord(dir, name); err != nil {
+			return nil, err
+		}
 	}
 	out, err := newLogWriter(dir, o.LogSize, o.LogFiles)
 	if err != nil {

@@ -112,9 +112,14 @@ func (t *supervised) obey(signals <-chan os.Signal) {
 func (t *supervised) signal(sig unix.Signal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.reaped {
-		_ = unix.Kill(-t.started.Task.PID, sig)
-		_ = unix.Kill(t.started.Task.PID, sig) // it may have left its group
+	if t.reaped {
+		return
+	}
+	pid := t.started.Task.PID
+	_ = unix.Kill(-pid, sig)
+	// Once and not twice: programs take a second signal for impatience.
+	if leads, err := unix.Getpgid(pid); err == nil && leads != pid {
+		_ = unix.Kill(pid, sig)
 	}
 }
 

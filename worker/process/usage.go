@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"cube/collector/cgroup"
 	"cube/worker"
 )
 
@@ -23,10 +24,34 @@ func (rt *Runtime) Usage(_ context.Context, key worker.Key) (worker.Usage, error
 	if r.ended() {
 		return worker.Usage{}, fmt.Errorf("run %s has ended and uses nothing", key)
 	}
-	if r.record.Cgroup != nil {
-		return r.record.Cgroup.usage(), nil
+	if r.record.Cgroup == nil || r.started == nil || rt.reader == nil {
+		return treeUsage(r.record.Supervisor.PID)
 	}
-	return treeUsage(r.record.Supervisor.PID)
+	g, err := rt.cgroupOf(r.started.Task)
+	if err != nil {
+		return worker.Usage{}, fmt.Errorf("the usage of run %s: %w", key, err)
+	}
+	u := worker.Usage{CpuSeconds: -1, MemoryBytes: -1}
+	if seconds, err := g.CpuSeconds(); err == nil {
+		u.CpuSeconds = seconds
+	}
+	if bytes, err := g.MemoryBytes(); err == nil {
+		u.MemoryBytes = bytes
+	}
+	return u, nil
+}
+
+// cgroupOf finds the cgroup that the process is in.
+func (rt *Runtime) cgroupOf(id identity) (*cgroup.Group, error) {
+	g, err := rt.reader.OfPID(id.PID)
+	if err != nil {
+		return nil, err
+	}
+	// After, so that it was that process which was asked.
+	if start, err := startTime(id.PID); err != nil || start != id.Start {
+		return nil, errGone
+	}
+	return g, nil
 }
 
 // treeUsage sums what is below the supervisor: the CPU time of living
