@@ -48,11 +48,7 @@ func BenchmarkDecide(b *testing.B) {
 				for i := range demands {
 					demands[i] = mixed(i, random)
 				}
-				for i := range 2 * nodes {
-					d := demands[i%len(demands)]
-					d.Task = taskID(i)
-					place(b, s, scheduler.Placement{Demand: d, Node: fmt.Sprintf("node-%06d", random.IntN(nodes)), At: at(6), StartTime: scheduler.Absent()})
-				}
+				fill(b, s, demands, nodes)
 				i := 2 * nodes
 				s.Decide(at(6), demands[0], 0) // sorts the nodes
 				b.ReportAllocs()
@@ -61,13 +57,65 @@ func BenchmarkDecide(b *testing.B) {
 					d.Task = taskID(i)
 					made := s.Decide(at(6), d, uint64(i))
 					place(b, s, scheduler.Placement{Demand: d, Node: made.Node, At: at(6), StartTime: scheduler.Absent()})
-					if err := s.Remove(taskID(i-2*nodes), scheduler.End{At: at(6), FinishTime: scheduler.Absent()}); err != nil {
-						b.Fatal(err)
-					}
+					remove(b, s, i-2*nodes)
 					i++
 				}
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
 			})
 		}
+	}
+}
+
+// BenchmarkDecideBatch decides and places 1,000 equal demands at once; they
+// leave again outside of the measured time.
+func BenchmarkDecideBatch(b *testing.B) {
+	for _, spec := range []string{"epvm", "least-allocated", "spread", "measured"} {
+		for _, nodes := range []int{1_000, 10_000, 100_000} {
+			b.Run(fmt.Sprintf("%s/nodes=%d", spec, nodes), func(b *testing.B) {
+				s := fleet(b, spec, nodes)
+				random := rand.New(rand.NewPCG(3, 4))
+				demands := make([]scheduler.Demand, 4096)
+				for i := range demands {
+					demands[i] = mixed(i, random)
+				}
+				fill(b, s, demands, nodes)
+				batch := make([]scheduler.Demand, 1000)
+				s.Decide(at(6), demands[0], 0)
+				b.ReportAllocs()
+				n := 0
+				for b.Loop() {
+					for i := range batch {
+						batch[i] = demands[n%len(demands)]
+						batch[i].Task = taskID(2*nodes + i)
+					}
+					s.DecideBatch(at(6), batch, uint64(n))
+					b.StopTimer()
+					for i := range batch {
+						remove(b, s, 2*nodes+i)
+					}
+					n++
+					b.StartTimer()
+				}
+				b.ReportMetric(float64(b.N)*float64(len(batch))/b.Elapsed().Seconds(), "decisions/s")
+			})
+		}
+	}
+}
+
+// fill puts two tasks a node where chance will have them.
+func fill(b *testing.B, s *scheduler.State, demands []scheduler.Demand, nodes int) {
+	b.Helper()
+	random := rand.New(rand.NewPCG(5, 6))
+	for i := range 2 * nodes {
+		d := demands[i%len(demands)]
+		d.Task = taskID(i)
+		place(b, s, scheduler.Placement{Demand: d, Node: fmt.Sprintf("node-%06d", random.IntN(nodes)), At: at(6), StartTime: scheduler.Absent()})
+	}
+}
+
+func remove(b *testing.B, s *scheduler.State, n int) {
+	b.Helper()
+	if err := s.Remove(taskID(n), scheduler.End{At: at(6), FinishTime: scheduler.Absent()}); err != nil {
+		b.Fatal(err)
 	}
 }

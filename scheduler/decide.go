@@ -28,9 +28,13 @@ type query struct {
 	one     oneNode
 	columns Columns
 
-	oldest, newest Instant // readings of the nodes looked at
+	oldest, newest       Instant  // readings of the nodes looked at
+	oldestAge, newestAge *float64 // their ages, once they are asked for
 
 	bounds []float64 // by block
+	order  []int32   // blocks by bound
+	pool   []ranked
+	shown  [Shown]Candidate
 
 	passed  int
 	refused refusals
@@ -71,6 +75,7 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 		Disk:         float64(d.Requests.Disk),
 	}
 	q.passed, q.refused = 0, refusals{}
+	q.oldestAge, q.newestAge = nil, nil
 	q.number++
 	q.made = grown(q.made, len(c.classes))
 	q.factors = grown(q.factors, len(c.terms))
@@ -136,11 +141,7 @@ func (s *State) priceDrawn(q *query) {
 	drawn := q.best
 	q.best.reset(drawn.n)
 	for _, r := range drawn.list[:drawn.n] {
-		s.factors(q, c.class[r.slot])
-		for i := range c.terms {
-			q.costs[i][0] = s.cost(q, i, c.termsOf(i, r.slot), c.nodes[r.slot].deviation(q.group), c.class[r.slot])
-		}
-		r.key, r.tie = c.key(q, 0), tie(q.seed, c.hash[r.slot])
+		r.key, r.tie = s.keyOf(q, r.slot), tie(q.seed, c.hash[r.slot])
 		q.best.offer(r, c.rank)
 	}
 }

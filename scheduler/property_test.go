@@ -76,7 +76,7 @@ func (c *chaos) observe(name string) {
 	r.MemoryAvailable = math.Floor(r.MemoryTotal * c.random.Float64())
 	r.DiskAvailable = math.Floor(r.DiskTotal * c.random.Float64())
 	r.CpuWindow = float64(2 + int(name[len(name)-1]-'0')) // a worker keeps to its own
-	if name[len(name)-1]%3 == 0 { // one that tells no tasks
+	if name[len(name)-1]%3 == 0 {                         // one that tells no tasks
 		r.TasksGeneration = scheduler.Absent()
 	} else {
 		for _, t := range c.model.nodes[name].tasks {
@@ -251,6 +251,9 @@ func TestDecideIsThePlainLoop(t *testing.T) {
 			}
 			for i := range 400 {
 				c.step()
+				if i == 300 {
+					c.now += 20 // all are stale
+				}
 				d := c.demand()
 				if i%10 == 0 {
 					d.Requests.Cpu, d.Requests.Memory = 20, 100<<30

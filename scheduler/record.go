@@ -4,50 +4,80 @@ import "slices"
 
 // record writes the decision down.
 func (s *State) record(q *query) Decision {
+	d := s.frame(q)
+	d.Refused = s.refusalCounts(q)
+	if q.best.n == 0 {
+		return d
+	}
+	room := make(optionals, 0, q.best.n*optionalInputs)
+	components := make([]Component, 0, q.best.n*len(s.cfg.Policy.Scorers))
+	d.Candidates = make([]Candidate, q.best.n)
+	for i := range d.Candidates {
+		d.Candidates[i] = s.describe(q, q.best.list[i].slot, &room, &components)
+	}
+	d.Node = d.Candidates[0].Node
+	return d
+}
+
+// recordShown is record when the candidates and the refused are written down
+// already.
+func (s *State) recordShown(q *query, refused []RefusalCount) Decision {
+	d := s.frame(q)
+	d.Refused = refused
+	d.Candidates = slices.Clone(q.shown[:q.best.n])
+	d.Node = d.Candidates[0].Node
+	return d
+}
+
+// frame is a decision without its candidates.
+func (s *State) frame(q *query) Decision {
 	c := &s.columns
-	room := make(optionals, 0, q.best.n*optionalInputs+2)
 	d := Decision{
 		Task: q.demand.Task, Policy: s.cfg.Policy.Name, Seed: q.seed,
 		Requests: q.demand.Requests, CpuPredicted: q.asked.CpuPredicted, CpuVariance: q.asked.CpuVariance,
 		Nodes: len(c.nodes), Passed: q.passed,
-		Refused: s.refusalCounts(q),
 	}
 	if c.traits.Based {
 		d.Base = c.base
 	}
-	if q.best.n > 0 {
-		d.Node = c.nodes[q.best.list[0].slot].Name
-		d.Candidates = s.candidates(q, &room)
-	}
-	if q.newest >= q.oldest {
-		d.OldestReading = room.value(max(0, q.now-q.oldest).Seconds())
-		d.NewestReading = room.value(max(0, q.now-q.newest).Seconds())
-	}
+	d.OldestReading, d.NewestReading = q.ages()
 	return d
 }
 
-// candidates writes down the best nodes: their figures, and what each scorer
-// made of them.
-func (s *State) candidates(q *query, room *optionals) []Candidate {
-	c := &s.columns
-	list := make([]Candidate, 0, q.best.n)
-	components := make([]Component, 0, q.best.n*len(c.terms))
-	for _, r := range q.best.list[:q.best.n] {
-		n := c.nodes[r.slot]
-		c.figures = n.figures(q.now, c.cfg)
-		if c.traits.Grouped {
-			c.figures.CpuGroup = n.deviation(q.group)
-		}
-		s.factors(q, c.class[r.slot])
-		start := len(components)
-		for i, w := range c.cfg.Policy.Scorers {
-			cost := s.cost(q, i, c.termsOf(i, r.slot), c.figures.CpuGroup, c.class[r.slot])
-			components = append(components, Component{Scorer: w.Name(), Score: w.Score(cost, c.base), Weight: w.Weight})
-		}
-		mine := components[start:len(components):len(components)]
-		list = append(list, Candidate{Node: n.Name, Score: total(mine), Components: mine, Inputs: c.figures.inputs(room)})
+// ages returns how old the oldest and the newest reading are that were looked
+// at, in seconds; nil where there was none. Decisions of a batch share them.
+func (q *query) ages() (oldest, newest *float64) {
+	if q.oldestAge == nil && q.newest >= q.oldest {
+		ages := [2]float64{max(0, q.now-q.oldest).Seconds(), max(0, q.now-q.newest).Seconds()}
+		q.oldestAge, q.newestAge = &ages[0], &ages[1]
 	}
-	return list
+	return q.oldestAge, q.newestAge
+}
+
+// candidate writes down one node: its figures, and what each scorer made of
+// them.
+func (s *State) candidate(q *query, slot int32) Candidate {
+	room := make(optionals, 0, optionalInputs)
+	components := make([]Component, 0, len(s.cfg.Policy.Scorers))
+	return s.describe(q, slot, &room, &components)
+}
+
+// describe is candidate in memory that is there already.
+func (s *State) describe(q *query, slot int32, room *optionals, components *[]Component) Candidate {
+	c := &s.columns
+	n := c.nodes[slot]
+	c.figures = n.figures(q.now, c.cfg)
+	if c.traits.Grouped {
+		c.figures.CpuGroup = n.deviation(q.group)
+	}
+	s.factors(q, c.class[slot])
+	start := len(*components)
+	for i, w := range c.cfg.Policy.Scorers {
+		cost := s.cost(q, i, c.termsOf(i, slot), c.figures.CpuGroup, c.class[slot])
+		*components = append(*components, Component{Scorer: w.Name(), Score: w.Score(cost, c.base), Weight: w.Weight})
+	}
+	mine := (*components)[start:len(*components):len(*components)]
+	return Candidate{Node: n.Name, Score: total(mine), Components: mine, Inputs: c.figures.inputs(room)}
 }
 
 // total is the weighted mean of the components' scores.

@@ -10,18 +10,12 @@ import (
 func (s *State) scan(q *query, stale bool) {
 	c := &s.columns
 	q.oldest, q.newest = math.MaxInt64, math.MinInt64
-	q.bounds = resized(q.bounds, len(c.blocks))
-	first := 0
-	switch {
-	case c.cfg.Policy.Sample > 0:
+	q.best.reset(Shown)
+	if c.cfg.Policy.Sample > 0 {
 		q.best.reset(c.cfg.Policy.Sample)
-	default:
-		q.best.reset(Shown)
-		if !stale && c.bounded && len(c.blocks) > 1 {
-			s.bound(q)
-			first = argmin(q.bounds)
-		}
 	}
+	s.bound(q, stale)
+	first := argmin(q.bounds)
 	if len(c.blocks) > 0 {
 		s.look(q, first, stale)
 	}
@@ -71,8 +65,16 @@ func (s *State) look(q *query, i int, stale bool) {
 }
 
 // bound writes for each block a key that no node of it that is ready is below.
-func (s *State) bound(q *query) {
+// Bounds are of ready nodes, so that for stale ones there are none.
+func (s *State) bound(q *query, stale bool) {
 	c := &s.columns
+	q.bounds = resized(q.bounds, len(c.blocks))
+	if stale || !c.bounded || c.cfg.Policy.Sample > 0 || len(c.blocks) < 2 {
+		for i := range q.bounds {
+			q.bounds[i] = -infinity
+		}
+		return
+	}
 	for _, span := range c.spans {
 		if span.mixed {
 			q.bounds[span.from] = infinity
@@ -125,8 +127,8 @@ func (s *State) boundSpan(q *query, from, to int, class int32) {
 	}
 }
 
-// price reckons what the nodes of a block cost, and offers those that passed.
-func (s *State) price(q *query, i int, b *block, passed uint64) {
+// costs reckons what the nodes of a block cost.
+func (s *State) costs(q *query, i int, b *block) {
 	c := &s.columns
 	from := i * blockSize
 	groups := &none
@@ -143,6 +145,12 @@ func (s *State) price(q *query, i int, b *block, passed uint64) {
 			scorer.Costs(&q.columns, &q.factors[k][r.class], q.costs[k][int(r.from)-from:int(r.to)-from])
 		}
 	}
+}
+
+// price reckons what the nodes of a block cost, and offers those that passed.
+func (s *State) price(q *query, i int, b *block, passed uint64) {
+	s.costs(q, i, b)
+	c, from := &s.columns, i*blockSize
 	if len(c.terms) == 1 {
 		s.offerCosts(q, from, passed)
 		return
@@ -175,6 +183,17 @@ func (s *State) offer(q *query, slot int, key float64) {
 // cost returns one scorer's cost of one node.
 func (s *State) cost(q *query, scorer int, t Terms, group float64, class int32) float32 {
 	return q.one.cost(s.cfg.Policy.Scorers[scorer].Scorer, t, float32(group), &q.factors[scorer][class])
+}
+
+// keyOf returns what a single node is ranked by.
+func (s *State) keyOf(q *query, slot int32) float64 {
+	c := &s.columns
+	class := c.class[slot]
+	s.factors(q, class)
+	for i := range c.terms {
+		q.costs[i][0] = s.cost(q, i, c.termsOf(i, slot), c.nodes[slot].deviation(q.group), class)
+	}
+	return c.key(q, 0)
 }
 
 // oneNode is columns of a single node.

@@ -1,0 +1,174 @@
+package scheduler
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// DecideBatch decides for one demand after the other and places each at once
+// on its winner, as [State.Place] at now would: the result is that of Decide
+// and Place in turn with the same seed. Demands in a row that ask for the same
+// are decided in one pass over the nodes. Whoever cannot keep a decision takes
+// its placement back with [State.Remove].
+func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decision {
+	made := make([]Decision, 0, len(demands))
+	for len(demands) > 0 {
+		alike := 1
+		for alike < len(demands) && demands[0].like(&demands[alike]) {
+			alike++
+		}
+		if alike > 1 && s.cfg.Policy.Sample == 0 {
+			alike = s.decideAlike(now, demands[:alike], seed, &made)
+		} else {
+			alike = 0
+		}
+		if alike == 0 { // alone, or no fresh node fits
+			made = append(made, s.decideAndPlace(now, &demands[0], seed))
+			alike = 1
+		}
+		demands = demands[alike:]
+	}
+	return made
+}
+
+func (s *State) decideAndPlace(now Instant, d *Demand, seed uint64) Decision {
+	made := s.Decide(now, *d, seed)
+	if n := s.nodes[made.Node]; n != nil {
+		s.place(n, &Placement{Demand: *d, Node: made.Node, At: now, StartTime: Absent()})
+	}
+	return made
+}
+
+// like reports whether two demands differ in the task alone. Those that ask
+// for host ports or were refused somewhere are unlike all others.
+func (d *Demand) like(o *Demand) bool {
+	return d.Name == o.Name && d.Requests == o.Requests && slices.Equal(d.Constraints, o.Constraints) &&
+		len(d.HostPorts)+len(o.HostPorts)+len(d.Excluded)+len(o.Excluded) == 0
+}
+
+// decideAlike decides for demands that are alike, as many as fresh nodes take,
+// and returns how many. After each placement only the winner has changed, so
+// that the best of the rest are still the best: a scan for as many as there are
+// demands, then a heap.
+func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made *[]Decision) int {
+	q := s.ask(now, &demands[0], seed)
+	s.collect(q, len(demands)+Shown)
+	var refused []RefusalCount
+	counted := -1
+	for i := range demands {
+		if q.passed == 0 {
+			return i
+		}
+		q.demand = &demands[i]
+		if counted != q.passed { // a node was refused since
+			counted, refused = q.passed, s.refusalCounts(q)
+		}
+		*made = append(*made, s.recordShown(q, refused))
+		s.placeBest(q)
+	}
+	return len(demands)
+}
+
+// collect scans for the best so many nodes: the first few in q.best, the rest
+// in q.pool, a heap with the best on top.
+func (s *State) collect(q *query, many int) {
+	c := &s.columns
+	q.oldest, q.newest = math.MaxInt64, math.MinInt64
+	s.bound(q, false)
+	q.order = resized(q.order, len(c.blocks))
+	for i := range q.order {
+		q.order[i] = int32(i)
+	}
+	slices.SortFunc(q.order, func(a, b int32) int { return cmp.Compare(q.bounds[a], q.bounds[b]) })
+	pool := worstFirst{list: q.pool[:0], many: many, rank: c.rank}
+	for _, i := range q.order {
+		s.gather(q, int(i), &pool)
+	}
+	q.best.reset(Shown)
+	slices.SortFunc(pool.list, func(a, b ranked) int {
+		if a.before(&b, c.rank) {
+			return -1
+		}
+		return 1
+	})
+	shown := min(len(pool.list), Shown)
+	q.best.n = copy(q.best.list[:], pool.list[:shown])
+	q.pool = append(pool.list[:0], pool.list[shown:]...) // sorted, and so a heap
+	for k := range q.best.n {
+		q.shown[k] = s.candidate(q, q.best.list[k].slot)
+	}
+}
+
+// gather filters the nodes of a block, and offers those that pass to the pool.
+func (s *State) gather(q *query, i int, pool *worstFirst) {
+	c := &s.columns
+	b := &c.blocks[i]
+	q.oldest, q.newest = min(q.oldest, b.oldest), max(q.newest, b.newest)
+	passed := s.pass(q, i, b, b.ready)
+	q.passed += bits.OnesCount64(passed)
+	if passed == 0 || q.bounds[i] > pool.worst() {
+		return
+	}
+	s.costs(q, i, b)
+	from := i * blockSize
+	for set := passed; set != 0; set &= set - 1 {
+		k := bits.TrailingZeros64(set)
+		key := c.key(q, k)
+		if key > pool.worst() {
+			continue
+		}
+		slot := from + k
+		pool.offer(ranked{key: key, tie: tie(q.seed, c.hash[slot]), slot: int32(slot)})
+	}
+}
+
+// placeBest places the demand on the best node, and puts that node where it
+// belongs now.
+func (s *State) placeBest(q *query) {
+	c := &s.columns
+	winner := q.best.list[0]
+	n := c.nodes[winner.slot]
+	s.place(n, &Placement{Demand: *q.demand, Node: n.Name, At: q.now, StartTime: Absent()})
+	c.refreshNow(n, q.now)
+	if s.cfg.SpreadLimit > 0 && s.names[q.demand.Name][n] >= s.cfg.SpreadLimit {
+		q.barred.bar(n, bySpread)
+	}
+	copy(q.best.list[:], q.best.list[1:q.best.n])
+	copy(q.shown[:], q.shown[1:q.best.n])
+	q.best.n--
+	if why := s.refuse(q, winner.slot); why != byStale { // it is ready: "stale" is no reason left
+		q.passed--
+		q.refused.add(why, winner.slot, c.rank)
+	} else {
+		winner.key = s.keyOf(q, winner.slot)
+		s.putBack(q, winner)
+	}
+	for q.best.n < Shown && len(q.pool) > 0 {
+		s.show(q, q.best.n, popBest(&q.pool, c.rank))
+	}
+}
+
+// putBack puts a node among the best, or back into the pool.
+func (s *State) putBack(q *query, r ranked) {
+	rank := s.columns.rank
+	if len(q.pool) > 0 && !r.before(&q.pool[0], rank) {
+		pushBest(&q.pool, r, rank)
+		return
+	}
+	at := q.best.n
+	for at > 0 && r.before(&q.best.list[at-1], rank) {
+		at--
+	}
+	s.show(q, at, r)
+}
+
+// show makes r the k-th of the best.
+func (s *State) show(q *query, k int, r ranked) {
+	copy(q.best.list[k+1:], q.best.list[k:q.best.n])
+	copy(q.shown[k+1:], q.shown[k:q.best.n])
+	q.best.n++
+	q.best.list[k] = r
+	q.shown[k] = s.candidate(q, r.slot)
+}

@@ -1,0 +1,88 @@
+package scheduler
+
+// worstFirst keeps the best so many nodes it is offered: a heap with the worst
+// of them on top.
+type worstFirst struct {
+	list []ranked
+	many int
+	rank []int32
+}
+
+// worst is the key above which an offer is in vain.
+func (w *worstFirst) worst() float64 {
+	if len(w.list) < w.many {
+		return infinity
+	}
+	return w.list[0].key
+}
+
+func (w *worstFirst) offer(r ranked) {
+	if len(w.list) < w.many {
+		w.list = append(w.list, r)
+		for at := len(w.list) - 1; at > 0; {
+			up := (at - 1) / 2
+			if !w.list[up].before(&w.list[at], w.rank) {
+				return
+			}
+			w.list[up], w.list[at] = w.list[at], w.list[up]
+			at = up
+		}
+		return
+	}
+	if !r.before(&w.list[0], w.rank) {
+		return
+	}
+	w.list[0] = r
+	for at := 0; ; {
+		down := 2*at + 1
+		if down >= len(w.list) {
+			return
+		}
+		if down+1 < len(w.list) && w.list[down].before(&w.list[down+1], w.rank) {
+			down++
+		}
+		if !w.list[at].before(&w.list[down], w.rank) {
+			return
+		}
+		w.list[at], w.list[down] = w.list[down], w.list[at]
+		at = down
+	}
+}
+
+// pushBest adds to a heap with the best on top.
+func pushBest(heap *[]ranked, r ranked, rank []int32) {
+	*heap = append(*heap, r)
+	h := *heap
+	for at := len(h) - 1; at > 0; {
+		up := (at - 1) / 2
+		if !h[at].before(&h[up], rank) {
+			return
+		}
+		h[up], h[at] = h[at], h[up]
+		at = up
+	}
+}
+
+// popBest takes the best from a heap that has one.
+func popBest(heap *[]ranked, rank []int32) ranked {
+	h := *heap
+	best := h[0]
+	last := len(h) - 1
+	h[0] = h[last]
+	h = h[:last]
+	*heap = h
+	for at := 0; ; {
+		down := 2*at + 1
+		if down >= last {
+			return best
+		}
+		if down+1 < last && h[down+1].before(&h[down], rank) {
+			down++
+		}
+		if !h[down].before(&h[at], rank) {
+			return best
+		}
+		h[at], h[down] = h[down], h[at]
+		at = down
+	}
+}
