@@ -105,6 +105,8 @@ type Manager struct {
 	// They are written again at saveAt.
 	unsaved map[uuid.UUID]struct{}
 	saveAt  scheduler.Instant
+	// storeFails says whether the last transaction did.
+	storeFails bool
 	// spawn starts a goroutine that Run waits for; nil while Run does not run.
 	spawn func(func(context.Context))
 }
@@ -112,6 +114,7 @@ type Manager struct {
 // entry is a task with what the manager knows of it besides its record.
 type entry struct {
 	record *Record // replaced by update, never changed
+	saved  *Record // the last one known to be on disk
 	demand scheduler.Demand
 	key    string // of demand: see classKey
 
@@ -203,9 +206,9 @@ func (m *Manager) load() error {
 	return nil
 }
 
-// insert makes the record's task known.
+// insert makes the task of a record that is on disk known.
 func (m *Manager) insert(record *Record, now scheduler.Instant) *entry {
-	e := &entry{record: record, demand: demandOf(&record.Task), since: now, placedAt: now}
+	e := &entry{record: record, saved: record, demand: demandOf(&record.Task), since: now, placedAt: now}
 	e.key = classKey(&e.demand, m.cfg.Scheduler.SpreadLimit > 0)
 	m.tasks[record.Task.ID] = e
 	i := len(m.order)

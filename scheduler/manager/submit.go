@@ -114,9 +114,12 @@ func (m *Manager) Stop(_ context.Context, id uuid.UUID) error {
 		}
 		base := e.record
 		next := stopped(base)
-		if next == nil {
+		if next == nil && e.saved == base {
 			m.mu.Unlock()
 			return nil
+		}
+		if next == nil {
+			next = base // it has ended, and the disk is to know
 		}
 		saved := m.journal.append(Changes{Tasks: []*Record{next}})
 		m.mu.Unlock()
@@ -138,6 +141,9 @@ func (m *Manager) publishStop(e *entry, base, next *Record) bool {
 	defer m.mu.Unlock()
 	if e.record != base {
 		return false
+	}
+	if next == base {
+		return true
 	}
 	e.record = next
 	m.reindex(e, base, next)

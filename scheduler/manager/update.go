@@ -128,17 +128,27 @@ func (m *Manager) unplace(e *entry, why string) {
 // committed is told by the journal of every transaction.
 func (m *Manager) committed(changes *Changes, took time.Duration, err error) {
 	m.metrics.committed(took, err)
-	if err == nil {
-		return
-	}
-	m.log.Error("Changes did not reach the disk; they are written again later.", "error", err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, record := range changes.Tasks {
-		m.unsaved[record.Task.ID] = struct{}{}
+	if (err != nil) != m.storeFails {
+		m.storeFails = err != nil
+		if err != nil {
+			m.log.Error("Changes do not reach the disk; they are written again until they do.", "error", err)
+		} else {
+			m.log.Info("The store can be written again.")
+		}
 	}
-	m.saveAt = m.now() + scheduler.Instant(storeRetry)
-	wake(m.watchdogWake)
+	for _, record := range changes.Tasks {
+		if err != nil {
+			m.unsaved[record.Task.ID] = struct{}{}
+		} else if e := m.tasks[record.Task.ID]; e != nil {
+			e.saved = record
+		}
+	}
+	if err != nil {
+		m.saveAt = m.now() + scheduler.Instant(storeRetry)
+		wake(m.watchdogWake)
+	}
 }
 
 // saveAgain writes what did not reach the disk in the version that is true now.

@@ -1,0 +1,216 @@
+package manager
+
+import (
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"cube/worker/task"
+	"cube/worker/wire"
+)
+
+var (
+	histories = flag.Int("histories", 300, "how many random histories TestRandomHistories runs")
+	historyOf = flag.Uint64("history", 0, "the one history to run again, by its seed")
+)
+
+// history is a fleet to which random things happen, with what clients were
+// told.
+type history struct {
+	*fleet
+	rng      *rand.Rand
+	accepted map[uuid.UUID]bool // accepted; true once a stop was accepted
+	exited   map[uuid.UUID]bool // ended by itself
+	names    []string
+}
+
+// Whatever happens to the fleet, once it has healed every accepted task is in
+// exactly one right place and every answer that was given is true.
+func TestRandomHistories(t *testing.T) {
+	if *historyOf != 0 {
+		runHistory(t, *historyOf)
+		return
+	}
+	for seed := range uint64(*histories) {
+		if !t.Run(fmt.Sprint(seed+1), func(t *testing.T) { runHistory(t, seed+1) }) {
+			t.Fatalf("run it again with: go test ./scheduler/manager -run TestRandomHistories -history %d", seed+1)
+		}
+	}
+}
+
+func runHistory(t *testing.T, seed uint64) {
+	synctest.Test(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		h := &history{
+			rng: rng, accepted: map[uuid.UUID]bool{}, exited: map[uuid.UUID]bool{}, names: names(2 + rng.IntN(3)),
+		}
+		h.fleet = newFleet(t, h.names...)
+		for _, name := range h.names {
+			w := h.worker(name)
+			w.set(func() { w.startDelay = time.Duration(rng.IntN(3)) * 50 * time.Millisecond })
+		}
+		for range 40 + rng.IntN(60) {
+			h.step()
+		}
+		h.heal()
+		h.check()
+	})
+}
+
+// step has one thing happen, and some time pass.
+func (h *history) step() {
+	w := h.worker(h.names[h.rng.IntN(len(h.names))])
+	switch h.rng.IntN(16) {
+	case 0, 1, 2, 3, 4:
+		h.submitOne()
+	case 5, 6:
+		h.stopOne()
+	case 7, 8:
+		h.exitOne(w)
+	case 9:
+		cut := h.rng.IntN(2) == 0
+		w.setCut(cut)
+	case 10:
+		w.set(func() { w.deaf = h.rng.IntN(2) == 0 })
+	case 11:
+		w.set(func() { w.hangs = h.rng.IntN(2) == 0 })
+	case 12:
+		h.store.setFull(h.rng.IntN(2) == 0)
+	case 13:
+		h.store.setFull(false)
+		h.restart()
+	case 14:
+		h.store.setDelay(time.Duration(h.rng.IntN(3)) * 7 * time.Millisecond)
+	case 15:
+		h.wait(time.Duration(h.rng.IntN(90)) * time.Second)
+	}
+	h.wait(time.Duration(h.rng.IntN(2000)) * time.Millisecond)
+}
+
+func (h *history) submitOne() {
+	request := &task.Task{ID: h.newID(), Command: []string{"true"}, Cpu: 0.5, Memory: task.Bytes(1+h.rng.IntN(3)) << 29}
+	_, created, err := h.Submit(h.t.Context(), request)
+	if err == nil && created {
+		h.accepted[request.ID] = false
+	}
+}
+
+// newID is the same for the same seed.
+func (h *history) newID() (id uuid.UUID) {
+	binary.BigEndian.PutUint64(id[:8], h.rng.Uint64())
+	return id
+}
+
+func (h *history) ids() []uuid.UUID {
+	var ids []uuid.UUID
+	for _, placed := range h.Tasks(Filter{}).Tasks {
+		ids = append(ids, placed.ID)
+	}
+	return ids
+}
+
+func (h *history) stopOne() {
+	ids := h.ids()
+	if len(ids) == 0 {
+		return
+	}
+	id := ids[h.rng.IntN(len(ids))]
+	if err := h.Stop(h.t.Context(), id); err == nil {
+		h.accepted[id] = true
+	}
+}
+
+// exitOne ends a task by itself where it is rightly running.
+func (h *history) exitOne(w *fakeWorker) {
+	for _, placed := range h.Tasks(Filter{States: []task.State{task.Running}, Node: w.name}).Tasks {
+		if state, known := w.state(placed.ID); known && state == task.Running {
+			w.exit(placed.ID, h.rng.IntN(2))
+			h.exited[placed.ID] = true
+			return
+		}
+	}
+}
+
+// heal lets everything work again, and gives it the time it may take.
+func (h *history) heal() {
+	h.store.setFull(false)
+	h.store.setDelay(0)
+	for _, name := range h.names {
+		w := h.worker(name)
+		w.set(func() { w.cut, w.deaf, w.hangs = false, false, false })
+	}
+	h.wait(5 * time.Minute)
+}
+
+func (h *history) check() {
+	h.t.Helper()
+	for id, stopped := range h.accepted {
+		h.checkTask(id, stopped)
+	}
+	if len(h.ids()) != len(h.accepted) {
+		h.t.Errorf("%d tasks are listed, %d were accepted", len(h.ids()), len(h.accepted))
+	}
+	h.checkSums()
+	if h.t.Failed() {
+		h.t.Log(h.log.String())
+	}
+}
+
+func (h *history) checkTask(id uuid.UUID, stopped bool) {
+	h.t.Helper()
+	placed, err := h.Task(id)
+	if err != nil {
+		h.t.Errorf("an accepted task is lost: %v", err)
+		return
+	}
+	on := h.running(id)
+	switch {
+	case stopped && (!placed.State.Ended() || len(on) > 0):
+		h.t.Errorf("task %s was stopped; it is %s and runs on %v", id, placed.State, on)
+	case placed.State == task.Running && !slices.Equal(on, []string{placed.Node}):
+		h.t.Errorf("task %s is running on %s; it runs on %v", id, placed.Node, on)
+	case placed.State != task.Running && len(on) > 0:
+		h.t.Errorf("task %s is %s; it runs on %v", id, placed.State, on)
+	case placed.State == task.Scheduled:
+		h.t.Errorf("task %s is still scheduled on %s", id, placed.Node)
+	case placed.State.Ended() && !stopped && !placed.StopRequested && !h.exited[id]:
+		h.t.Errorf("task %s is %s, and nobody ended it", id, placed.State)
+	case placed.State == task.Pending && placed.PendingReason == "":
+		h.t.Errorf("task %s is pending without a reason", id)
+	}
+	if record := h.store.record(id); record == nil || record.Task.State != placed.State || record.Node != placed.Node ||
+		record.Task.Allocation != placed.Allocation || record.StopRequested != placed.StopRequested {
+		h.t.Errorf("task %s is %+v; on disk it is %+v", id, placed, record)
+	}
+}
+
+// checkSums holds what is derived against what it is derived from.
+func (h *history) checkSums() {
+	h.t.Helper()
+	for _, name := range h.names {
+		node, err := h.Node(name)
+		if err != nil || node.State != wire.NodeReady {
+			h.t.Errorf("the node %s is %s: %q, %v", name, node.State, node.LastError, err)
+		}
+		live := 0
+		for _, placed := range h.Tasks(Filter{Node: name}).Tasks {
+			if !placed.State.Ended() {
+				live++
+			}
+		}
+		h.Manager.mu.Lock()
+		in, _, _ := h.Manager.state.Inspect(name, h.Manager.now())
+		h.Manager.mu.Unlock()
+		if node.Tasks != live || in.Tasks != live || in.MemoryPromised != float64(node.Promised.Memory) {
+			h.t.Errorf("on %s there are %d tasks; it shows %d, the scheduler %d with %v promised of %v",
+				name, live, node.Tasks, in.Tasks, in.MemoryPromised, node.Promised.Memory)
+		}
+	}
+}
