@@ -46,6 +46,11 @@
 // the cgroup, or found by session and by the variable CUBE_RUN, and the exit
 // code is reported as unknown.
 //
+// # Health checks
+//
+// Exec runs a command beside a task: a child of the worker that forks inside
+// the task's cgroup and has its user, working directory and environment.
+//
 // # Limits
 //
 // CPU and memory are bounded by a cgroup below the worker's own. Where the

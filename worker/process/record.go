@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,6 +51,10 @@ type runRecord struct {
 	Cgroup     *group                        `json:",omitempty"`
 	HostPorts  map[string][]task.PortBinding `json:",omitempty"`
 	Created    time.Time
+	// What a command that joins the run needs beside the task's environment,
+	// which is read from the kernel.
+	WorkingDir string
+	Credential *syscall.Credential `json:",omitempty"`
 }
 
 // startedRecord is started.json, and the supervisor's answer to the worker.

@@ -106,7 +106,8 @@ func TestWhatCannotStartIsAnErrorAndLeavesNothing(t *testing.T) {
 		"not executable":    {task.Task{Command: []string{plainFile}}, "plain", fs.ErrPermission},
 		"no such directory": {task.Task{Command: []string{"true"}, WorkingDir: "/no/such/dir"}, `"/no/such/dir"`, fs.ErrNotExist},
 		"no such user":      {task.Task{Command: []string{"true"}, User: "nobody-of-this-name"}, "nobody-of-this-name", nil},
-		"no command":        {task.Task{Image: "nginx"}, "no command", nil},
+		"no command":        {task.Task{}, "Command", nil},
+		"image":             {task.Task{Image: "nginx", Command: []string{"true"}}, "Image", nil},
 		"mapped port":       {task.Task{Command: []string{"true"}, PortBindings: map[string]string{"80/tcp": "8080"}}, "8080", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,8 +51,8 @@ func (rt *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (wor
 
 // order is what the supervisor of the task is told.
 func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]task.PortBinding, error) {
-	if len(t.Command) == 0 {
-		return nil, nil, errors.New("the task has no command; the process runtime runs commands, not images")
+	if err := rt.Check(t); err != nil {
+		return nil, nil, err
 	}
 	ports, err := hostPorts(t)
 	if err != nil {
@@ -81,7 +81,10 @@ func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]tas
 // error nothing is left behind.
 func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *order, ports map[string][]task.PortBinding) (r *run, err error) {
 	r = &run{dir: filepath.Join(rt.runs, o.Key), done: make(chan struct{})}
-	r.record = runRecord{Version: recordVersion, Key: key, Cgroup: o.Cgroup, HostPorts: ports, Created: time.Now()}
+	r.record = runRecord{
+		Version: recordVersion, Key: key, Cgroup: o.Cgroup, HostPorts: ports, Created: time.Now(),
+		WorkingDir: o.WorkingDir, Credential: o.Credential,
+	}
 	if err := os.Mkdir(r.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the directory of run %s cannot be made: %w", key, err)
 	}
