@@ -29,6 +29,13 @@ type page struct {
 	byTask  map[uuid.UUID]int
 
 	values [][]byte // of the labels of the series at hand
+
+	// Exporters list the same tasks in the same order under each metric. So
+	// the labels of task i are kept as bytes of the body, and the i-th series
+	// of the next metric is known by them without being taken apart again.
+	braces [][]byte
+	metric []int // rows of the metric at hand
+	nth    int   // how many of its series came before
 }
 
 // mount is a figure of the filesystem that holds the data root: of all mounts
@@ -47,7 +54,8 @@ func (p *page) begin(source *compiled, dataRoot string) {
 	}
 	p.cpu.begin(len(source.inputs))
 	p.mounts = [2]mount{}
-	p.tasks = p.tasks[:0]
+	p.tasks, p.braces = p.tasks[:0], p.braces[:0]
+	p.metric, p.nth = nil, 0
 	if p.byTask == nil {
 		p.byTask = map[uuid.UUID]int{}
 	}
@@ -111,29 +119,21 @@ func whole(body []byte) *Failure {
 func (p *page) take(parser textparse.Parser) *Failure {
 	series, timestamp, value := parser.Series()
 	name, braces := split(series)
-	var rows []int
-	if len(name) > 0 {
-		rows = p.source.rows[string(name)]
-		if rows == nil {
-			return nil
-		}
-		if !scan(braces, p.source.labels, p.values) {
-			if _, ok := resolve(parser, p.source.labels, p.values); !ok {
-				return fail(BadPage, "the series %s has a label twice", excerpt(string(series)))
-			}
-		}
-	} else {
-		quoted, ok := resolve(parser, p.source.labels, p.values)
-		if rows = p.source.rows[quoted]; rows == nil {
-			return nil
-		}
-		if !ok {
-			return fail(BadPage, "the series %s has a label twice", excerpt(string(series)))
+	rows := p.source.rows[string(name)]
+	if rows == nil && len(name) > 0 {
+		return nil
+	}
+	p.count(rows)
+	task := p.sameTask(braces)
+	if task < 0 {
+		var failure *Failure
+		if rows, failure = p.label(parser, rows, braces); failure != nil {
+			return failure
 		}
 	}
 	for _, row := range rows {
 		in := &p.source.inputs[row]
-		if !p.matches(in) {
+		if task < 0 && !p.matches(in) {
 			continue
 		}
 		if timestamp != nil {
@@ -142,11 +142,43 @@ func (p *page) take(parser textparse.Parser) *Failure {
 		if math.IsNaN(value) || math.IsInf(value, 0) || value < 0 {
 			return impossible(in.Metric, "is %v", value)
 		}
-		if failure := p.put(row, in, value); failure != nil {
+		if failure := p.put(row, in, task, braces, value); failure != nil {
 			return failure
 		}
 	}
 	return nil
+}
+
+// count keeps count of the series of one metric.
+func (p *page) count(rows []int) {
+	if len(p.metric) > 0 && len(rows) > 0 && &p.metric[0] == &rows[0] {
+		p.nth++
+		return
+	}
+	p.metric, p.nth = rows, 0
+}
+
+// sameTask returns the index of the task that the series at hand is of, if the
+// series in the same place under an earlier metric had the very same labels;
+// else −1.
+func (p *page) sameTask(braces []byte) int {
+	if !p.source.onlyTasks(p.metric) || p.nth >= len(p.braces) || !bytes.Equal(p.braces[p.nth], braces) {
+		return -1
+	}
+	return p.nth
+}
+
+// label finds the labels of the series at hand, and its rows if its name stands
+// inside the braces.
+func (p *page) label(parser textparse.Parser, rows []int, braces []byte) ([]int, *Failure) {
+	if rows != nil && scan(braces, p.source.labels, p.values) {
+		return rows, nil
+	}
+	name, ok := resolve(parser, p.source.labels, p.values)
+	if rows = p.source.rows[name]; rows != nil && !ok {
+		return nil, fail(BadPage, "a series of %s has a label twice", name)
+	}
+	return rows, nil
 }
 
 func (p *page) matches(in *compiledInput) bool {
@@ -158,8 +190,9 @@ func (p *page) matches(in *compiledInput) bool {
 	return true
 }
 
-// put stores the value of an input's series.
-func (p *page) put(row int, in *compiledInput, value float64) *Failure {
+// put stores the value of an input's series. Its task, where it has one and it
+// is known already, is given by index.
+func (p *page) put(row int, in *compiledInput, task int, braces []byte, value float64) *Failure {
 	var key []byte
 	if in.key >= 0 {
 		key = p.values[in.key]
@@ -175,7 +208,7 @@ func (p *page) put(row int, in *compiledInput, value float64) *Failure {
 	case f == MountTotal || f == MountAvailable:
 		p.mounts[f-MountTotal].offer(key, p.dataRoot, value)
 	default:
-		if failure := p.putTask(in, key, value); failure != nil {
+		if failure := p.putTask(in, task, key, braces, value); failure != nil {
 			return failure
 		}
 	}
@@ -183,17 +216,13 @@ func (p *page) put(row int, in *compiledInput, value float64) *Failure {
 	return nil
 }
 
-func (p *page) putTask(in *compiledInput, key []byte, value float64) *Failure {
-	id, err := uuid.ParseBytes(key)
-	if err != nil {
-		return fail(BadPage, "%s has a series whose label %s is %q, not a UUID", in.Metric, in.Key, excerpt(string(key)))
-	}
-	i, known := p.byTask[id]
-	if !known {
-		i = len(p.tasks)
-		p.byTask[id] = i
-		absent := scheduler.Absent()
-		p.tasks = append(p.tasks, scheduler.TaskReading{ID: id, CpuSeconds: absent, MemoryBytes: absent, StartTime: absent})
+func (p *page) putTask(in *compiledInput, i int, key, braces []byte, value float64) *Failure {
+	if i < 0 {
+		id, err := uuid.ParseBytes(key)
+		if err != nil {
+			return fail(BadPage, "%s has a series whose label %s is %q, not a UUID", in.Metric, in.Key, excerpt(string(key)))
+		}
+		i = p.task(id, braces)
 	}
 	t := &p.tasks[i]
 	into := &t.CpuSeconds
@@ -204,10 +233,22 @@ func (p *page) putTask(in *compiledInput, key []byte, value float64) *Failure {
 		into = &t.StartTime
 	}
 	if scheduler.Known(*into) {
-		return fail(BadPage, "%s is on the page twice for task %s", in.Metric, id)
+		return fail(BadPage, "%s is on the page twice for task %s", in.Metric, t.ID)
 	}
 	*into = value
 	return nil
+}
+
+// task returns the index of the task, which is added if need be.
+func (p *page) task(id uuid.UUID, braces []byte) int {
+	if i, known := p.byTask[id]; known {
+		return i
+	}
+	i, absent := len(p.tasks), scheduler.Absent()
+	p.byTask[id] = i
+	p.tasks = append(p.tasks, scheduler.TaskReading{ID: id, CpuSeconds: absent, MemoryBytes: absent, StartTime: absent})
+	p.braces = append(p.braces, braces)
+	return i
 }
 
 // offer keeps the value if the mountpoint is the nearest one above root so far.

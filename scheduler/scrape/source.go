@@ -171,6 +171,12 @@ func (c *compiled) label(name string) int {
 	return len(c.labels) - 1
 }
 
+// onlyTasks reports whether the rows, all of one metric, are one figure of tasks
+// that asks for no other label.
+func (c *compiled) onlyTasks(rows []int) bool {
+	return len(rows) == 1 && c.inputs[rows[0]].Figure >= TaskCpuSeconds && len(c.inputs[rows[0]].where) == 0
+}
+
 // metric returns the name of a figure's first input, for sentences about it.
 func (c *compiled) metric(f Figure) string {
 	for _, in := range c.inputs {
