@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -54,31 +55,60 @@ func (l *Loop) queue(ctx context.Context, group *errgroup.Group, t *target) {
 		lane = &l.suspect
 	}
 	lane.queue = append(lane.queue, t)
-	if lane.workers < lane.limit {
-		lane.workers++
-		group.Go(func() error {
-			l.work(ctx, group, lane)
-			return nil
-		})
-	}
+	l.staff(ctx, group, lane)
 }
 
-// work scrapes targets of the lane until none is waiting.
-func (l *Loop) work(ctx context.Context, group *errgroup.Group, lane *lane) {
+// staff starts a worker in the lane if there is work and room for one. The
+// caller holds l.mu.
+func (l *Loop) staff(ctx context.Context, group *errgroup.Group, lane *lane) {
+	if len(lane.queue) == 0 || lane.workers >= lane.limit {
+		return
+	}
+	lane.workers++
+	w := &worker{lane: lane}
+	group.Go(func() error {
+		l.work(ctx, group, w)
+		return nil
+	})
+}
+
+// worker is a goroutine that scrapes one target after another.
+type worker struct {
+	lane *lane // guarded by Loop.mu
+}
+
+// work scrapes targets of the worker's lane until none is waiting. A scrape that
+// outlasts the loop's patience gives up its place among the healthy, so that
+// many which begin to hang at the same moment keep nobody waiting either: the
+// worker counts among the suspects from then on.
+func (l *Loop) work(ctx context.Context, group *errgroup.Group, w *worker) {
+	patience := time.AfterFunc(l.patience, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if w.lane == &l.healthy {
+			l.healthy.workers--
+			l.suspect.workers++
+			w.lane = &l.suspect
+			l.staff(ctx, group, &l.healthy)
+		}
+	})
+	defer patience.Stop()
 	var done *target
 	for {
-		t := l.pass(ctx, group, lane, done)
+		t := l.pass(ctx, group, w, done)
 		if t == nil {
 			return
 		}
+		patience.Reset(l.patience)
 		l.scrape(ctx, t)
+		patience.Stop()
 		done = t
 	}
 }
 
 // pass gives back the target that was done and takes the next one; nil ends the
 // worker.
-func (l *Loop) pass(ctx context.Context, group *errgroup.Group, lane *lane, done *target) *target {
+func (l *Loop) pass(ctx context.Context, group *errgroup.Group, w *worker, done *target) *target {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if done != nil {
@@ -88,7 +118,8 @@ func (l *Loop) pass(ctx context.Context, group *errgroup.Group, lane *lane, done
 			l.queue(ctx, group, done)
 		}
 	}
-	for len(lane.queue) > 0 && ctx.Err() == nil {
+	lane := w.lane
+	for len(lane.queue) > 0 && lane.workers <= lane.limit && ctx.Err() == nil {
 		t := lane.queue[0]
 		lane.queue[0] = nil
 		lane.queue = lane.queue[1:]
@@ -97,6 +128,7 @@ func (l *Loop) pass(ctx context.Context, group *errgroup.Group, lane *lane, done
 		}
 	}
 	lane.workers--
+	w.lane = nil // the timer has nothing to move any more
 	return nil
 }
 

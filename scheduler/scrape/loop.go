@@ -44,8 +44,9 @@ type Config struct {
 	// MaxSamples bounds a page in samples; 0 is DefaultMaxSamples.
 	MaxSamples int
 	// Concurrency bounds the scrapes under way; 0 is DefaultConcurrency.
-	// Half of them are for targets that hung the last time, so that those
-	// never keep the others waiting.
+	// Half of them are for targets that hung the last time or are slow now,
+	// so that those keep nobody waiting. Scrapes that turn slow are not cut
+	// short for the bound: many at once exceed it until their deadline.
 	Concurrency int
 	// Sources are the tables that targets can name; nil is CubeWorker and
 	// NodeExporter.
@@ -98,8 +99,10 @@ type Loop struct {
 	fetcher *fetcher
 	sources map[string]*compiled
 	metrics instruments
-	pages   sync.Pool // of *scratch
-	wake    chan struct{}
+	// patience is how long a scrape may hold a place among the healthy.
+	patience time.Duration
+	pages    sync.Pool // of *scratch
+	wake     chan struct{}
 
 	mu      sync.Mutex // guards what follows, and the scheduling fields of the targets
 	running bool
@@ -130,6 +133,8 @@ func New(config Config) (*Loop, error) {
 		pages:   sync.Pool{New: func() any { return new(scratch) }},
 		wake:    make(chan struct{}, 1),
 		targets: map[string]*target{},
+
+		patience: config.Timeout / 8,
 	}
 	l.suspect.limit = max(1, config.Concurrency/2)
 	l.healthy.limit = max(1, config.Concurrency-l.suspect.limit)
