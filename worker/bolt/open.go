@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 )
 
 // schema is the version of what is in the file. It grows when an older program
@@ -47,7 +48,8 @@ func open(path string, timeout time.Duration) (db *bbolt.DB, err error) {
 	var file *os.File // to give its lock back where bbolt cannot
 	defer func() {
 		if cause := recover(); cause != nil {
-			db, err = nil, errors.Join(damage{cause}, file.Close())
+			// Closed is not enough: the map that is left holds the lock.
+			db, err = nil, errors.Join(damage{cause}, unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
 		}
 	}()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a file cut short under its map
@@ -149,24 +151,51 @@ func isFresh(tx *bbolt.Tx) (bool, error) {
 	return false, nil
 }
 
-// check reads every page and every record once. The file of some ten thousand
-// tasks takes tens of milliseconds.
+// check reads every page and every record once, those first whose damage would
+// lead the later ones astray. The file of some ten thousand tasks takes tens of
+// milliseconds.
 func check(tx *bbolt.Tx) error {
+	if err := checkPages(tx); err != nil {
+		return err
+	}
+	err := tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
+		if _, err := decode(key, value); err != nil {
+			return damage{fmt.Sprintf("the record of task %s %v", keyText(key), err)}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	var found error
 	for err := range tx.Check() { // read to the end, or its goroutine stays
 		if found == nil {
 			found = damage{err}
 		}
 	}
-	if found != nil {
-		return found
-	}
-	return tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
-		if _, err := decode(value); err != nil {
-			return damage{fmt.Sprintf("the record of task %s %v", keyText(key), err)}
+	return found
+}
+
+// checkPages makes sure that the pages follow one another as far as the file
+// goes.
+func checkPages(tx *bbolt.Tx) error {
+	const firstPage = 2 // after the two meta pages
+	for id := firstPage; ; {
+		page, err := tx.Page(id)
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+		if page == nil {
+			return nil // past the last
+		}
+		id++
+		if page.Type != "free" {
+			id += page.OverflowCount
+		}
+		if page, err = tx.Page(id - 1); err != nil || page == nil {
+			return damage{fmt.Sprintf("page %d reaches past the end", id-1)}
+		}
+	}
 }
 
 // describe says in a sentence what is wrong with the file.

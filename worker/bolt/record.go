@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -28,8 +29,9 @@ func encode(r *worker.Record) ([]byte, error) {
 	return append(value, text...), nil
 }
 
-// decode reads what encode wrote. The value is not held on to.
-func decode(value []byte) (worker.Record, error) {
+// decode reads what encode wrote, under the key it was stored under. The value
+// is not held on to.
+func decode(key, value []byte) (worker.Record, error) {
 	var r worker.Record
 	if len(value) < checksumSize {
 		return r, errors.New("is cut off")
@@ -40,6 +42,9 @@ func decode(value []byte) (worker.Record, error) {
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
 		return r, fmt.Errorf("cannot be understood: %w", err)
+	}
+	if !bytes.Equal(key, r.Task.ID[:]) {
+		return r, fmt.Errorf("is that of task %s", r.Task.ID)
 	}
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -44,9 +45,9 @@ func (s *Store) Load() ([]worker.Record, error) {
 	var records []worker.Record
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
-			r, err := decode(value)
+			r, err := decode(key, value)
 			if err != nil {
-				return fmt.Errorf("%s: the record of task %s: %w", s.db.Path(), keyText(key), err)
+				return fmt.Errorf("%s: the record of task %s %w", s.db.Path(), keyText(key), err)
 			}
 			records = append(records, r)
 			return nil
@@ -125,7 +126,7 @@ func (s *Store) write(changes []change) error {
 		return nil
 	})
 	switch {
-	case err == bolterrors.ErrDatabaseNotOpen:
+	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 		return fmt.Errorf("%s is closed", s.db.Path())
 	case err != nil:
 		return fmt.Errorf("%s cannot be written: %w", s.db.Path(), err)
