@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -150,7 +151,7 @@ func (m *Manager) nodeAt(baseURL string) string {
 // nodeRecord checks what was asked to join.
 func nodeRecord(join wire.Join, origin Origin) (NodeRecord, error) {
 	base, err := url.Parse(join.URL)
-	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
+	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || !isAddress(base) {
 		return NodeRecord{}, wire.New(wire.CodeInvalid, "URL: %q is not a worker's URL; want http://host:port", join.URL).WithField("URL")
 	}
 	if base.User != nil {
@@ -168,6 +169,16 @@ func nodeRecord(join wire.Join, origin Origin) (NodeRecord, error) {
 		return NodeRecord{}, wire.New(wire.CodeInvalid, "Name: %q is not a node's name: want up to %d characters without blanks and slashes", record.Name, maxNodeName).WithField("Name")
 	}
 	return record, nil
+}
+
+// isAddress reports whether the URL names a host, and a port if anything
+// follows the host.
+func isAddress(base *url.URL) bool {
+	if base.Port() == "" {
+		return base.Hostname() != "" && !strings.HasSuffix(base.Host, ":")
+	}
+	port, err := strconv.ParseUint(base.Port(), 10, 16)
+	return base.Hostname() != "" && err == nil && port > 0
 }
 
 const maxNodeName = 253 // as long as a host name may be
