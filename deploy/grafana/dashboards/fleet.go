@@ -109,7 +109,7 @@ func spread(p *graphBuilder, expr string) *graphBuilder {
 }
 
 func nodeTable() *tableBuilder {
-	return columns(rows("All nodes", "Click a name for the node's own dashboard; click a header to sort.").Height(12),
+	return columns(rows("All nodes", "Busiest first. Click a name for the node's own dashboard; click a header to sort.").Height(12).SortBy(most("CPU used")),
 		[]string{"node"},
 		column{name: "state", expr: `max by (node) (up{job="cube-worker"})`, more: worded(words(upOrDown))},
 		column{name: "CPU used", unit: units.PercentUnit, more: gauge(0.8, 0.95),

@@ -15,6 +15,7 @@ func node() *dashboard.DashboardBuilder {
 		Annotation(mark("Worker started", `changes(process_start_time_seconds{job="cube-worker", node="$node"}[1m]) > 0`,
 			"blue", "Worker started", "instance"))
 	nodeNow(b)
+	nodeTasks(b)
 	nodeCPU(b)
 	nodeMemory(b)
 	nodeDisk(b)
@@ -50,6 +51,23 @@ func nodeNow(b *dashboard.DashboardBuilder) {
 		WithPanel(figure("Version, runtime", "Of the worker that answers now, and what its tasks are.", units.NoUnit).
 			Span(3).GraphMode(common.BigValueGraphModeNone).TextMode(common.BigValueTextModeName).
 			WithTarget(now(`max by (version, runtime) (cube_node_info{node="$node"})`, "{{version}} {{runtime}}")))
+}
+
+func nodeTasks(b *dashboard.DashboardBuilder) {
+	b.WithRow(row("Tasks")).
+		WithPanel(columns(rows("Running tasks", "What runs here now, most memory first. A task that restarts again and again is never old.").
+			Span(16).SortBy(most("memory")),
+			[]string{"name", "task"},
+			column{name: "CPU", unit: cores, more: []dashboard.DynamicConfigValue{property("decimals", 2)},
+				expr: byTaskAndName(`rate(cube_task_cpu_seconds_total{node="$node"}[$__rate_interval])`)},
+			column{name: "memory", unit: units.BytesIEC, expr: byTaskAndName(`cube_task_memory_bytes{node="$node"}`)},
+			column{name: "runs for", unit: units.Seconds, expr: byTaskAndName(`time() - cube_task_start_time_seconds{node="$node"}`)},
+		)).
+		WithPanel(stacked("Tasks by state", "Scheduled for long: they do not come up. The table beside it has only those that run.", units.Short).
+			Span(third).Height(tableHeight).
+			WithTarget(query(`sum by (state) (cube_tasks{node="$node", state=~"scheduled|running"})`, "{{state}}")).
+			OverrideByName("scheduled", fixed(yellow)).
+			OverrideByName("running", fixed(green)))
 }
 
 func nodeCPU(b *dashboard.DashboardBuilder) {
@@ -116,7 +134,7 @@ func nodeDisk(b *dashboard.DashboardBuilder) {
 	}}
 	answers := words(map[string]dashboard.ValueMappingResult{"0": word("answers", green), "1": word("stuck", red)})
 	b.WithRow(row("Disk")).
-		WithPanel(columns(rows("File systems", "Used is as df has it. Full in: at the pace of the last 6 hours.").Span(14),
+		WithPanel(columns(rows("File systems", "Used is as df has it. Full in: at the pace of the last 6 hours.").Span(14).SortBy(most("used")),
 			[]string{"mountpoint", "device", "fstype"},
 			column{name: "size", unit: units.BytesIEC, expr: byMount(`cube_disk_total_bytes{node="$node"}`)},
 			column{name: "available", unit: units.BytesIEC, expr: byMount(`cube_disk_available_bytes{node="$node"}`)},
@@ -168,8 +186,10 @@ func nodeExporter(b *dashboard.DashboardBuilder) {
 const taskLegend = "{{name}} {{id}}"
 
 func byTask(expr string) string {
-	return `label_replace(sum by (task, name) (` + expr + `), "id", "$1", "task", "(.{8}).*")`
+	return `label_replace(` + byTaskAndName(expr) + `, "id", "$1", "task", "(.{8}).*")`
 }
+
+func byTaskAndName(expr string) string { return `sum by (task, name) (` + expr + `)` }
 
 func byMount(expr string) string {
 	return `max by (mountpoint, device, fstype) (` + expr + `)`

@@ -32,7 +32,7 @@ func schedulerNow(b *dashboard.DashboardBuilder) {
 		WithPanel(figure("Tasks pending", "Accepted and on no node yet.", units.Short).
 			Span(sixth).Thresholds(steps(from(1, yellow), from(100, red))).
 			WithTarget(query(`sum(cube_manager_tasks{state="pending"})`, ""))).
-		WithPanel(figure("Placed a second", "Decisions that found a node.", units.Short).
+		WithPanel(figure("Placed", "Decisions that found a node, a second.", units.OpsPerSecond).
 			Span(sixth).Decimals(2).
 			WithTarget(query(`sum(rate(cube_placements_total{result="placed"}[$__rate_interval])) or vector(0)`, ""))).
 		WithPanel(figure("Decisions without a node", "Share of decisions that found no node which fits. A task that fits nowhere is decided on again every few seconds.", units.PercentUnit).
@@ -54,7 +54,7 @@ func schedulerPlacing(b *dashboard.DashboardBuilder) {
 			OverrideByName("pending", fixed(yellow)).
 			OverrideByName("scheduled", fixed("blue")).
 			OverrideByName("running", fixed(green))).
-		WithPanel(graph("Decisions", "A second, by policy and result. Refused: no node fitted; `cube explain ID` says why, node by node.", units.Short).
+		WithPanel(graph("Decisions", "By policy and result. Refused: no node fitted; `cube explain ID` says why, node by node.", units.OpsPerSecond).
 			Span(third).
 			WithTarget(query(`sum by (policy, result) (rate(cube_placements_total[$__rate_interval]))`, "{{policy}}, {{result}}"))).
 		WithPanel(quantiles("Time to decide", "How long a decision about one task takes, over all nodes. Grows with the fleet.", "cube_placement_duration_seconds").
@@ -99,13 +99,13 @@ func schedulerReading(b *dashboard.DashboardBuilder) {
 			WithTarget(query(`max(cube_manager_reading_age_seconds)`, "oldest")).
 			WithTarget(query(`quantile(0.9, cube_manager_reading_age_seconds)`, "90th percentile")).
 			WithTarget(query(`quantile(0.5, cube_manager_reading_age_seconds)`, "median"))).
-		WithPanel(stacked("Scrapes by result", "A second. Anything but success leaves the node's reading as it was.", units.Short).
+		WithPanel(stacked("Scrapes by result", "Anything but success leaves the node's reading as it was.", units.OpsPerSecond).
 			Span(third).
 			WithTarget(query(`sum by (result) (rate(cube_scrapes_total[$__rate_interval]))`, "{{result}}")).
 			OverrideByName("success", fixed(green))).
 		WithPanel(quantiles("Time of a scrape", "Whatever came of it.", "cube_scrape_duration_seconds").
 			Span(third)).
-		WithPanel(columns(rows("Oldest readings", "The ten nodes that the manager knows least of. Click a name for its dashboard.").Span(half).Height(graphHeight),
+		WithPanel(columns(rows("Oldest readings", "The ten nodes that the manager knows least of. Click a name for its dashboard.").Span(half).Height(graphHeight).SortBy(most("reading age")),
 			[]string{"node"},
 			column{name: "reading age", unit: units.Seconds, more: coloured(15, 60),
 				expr: `topk(10, max by (node) (cube_manager_reading_age_seconds))`},
@@ -118,7 +118,7 @@ func schedulerReading(b *dashboard.DashboardBuilder) {
 
 func schedulerHandingOver(b *dashboard.DashboardBuilder) {
 	b.WithRow(row("Handing over, and keeping on disk")).
-		WithPanel(graph("Dispatches", "A second, by the worker's answer. Refused: the worker had less room than its reading said; the task goes to the next best.", units.Short).
+		WithPanel(graph("Dispatches", "By the worker's answer. Refused: the worker had less room than its reading said; the task goes to the next best.", units.OpsPerSecond).
 			Span(third).
 			WithTarget(query(`sum by (result) (rate(cube_dispatches_total[$__rate_interval]))`, "{{result}}"))).
 		WithPanel(graph("Operations waiting", "Starts and stops that wait for their turn with a worker, and tasks on workers that this manager did not start.", units.Short).

@@ -102,9 +102,17 @@ func rows(title, description string) *table.PanelBuilder {
 		Title(title).Description(description).Datasource(source()).
 		Span(full).Height(tableHeight).
 		Filterable(true).
-		// Without a footer; the SDK's strict decoder wants its reducers all the same.
-		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{})).
+		// No sums below, but pages where a fleet is large. (The SDK's strict
+		// decoder wants the reducers all the same.)
+		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{}).EnablePagination(true)).
 		Thresholds(steps())
+}
+
+// most sorts a table by a column, the largest first.
+func most(name string) []cog.Builder[common.TableSortByFieldState] {
+	return []cog.Builder[common.TableSortByFieldState]{
+		common.NewTableSortByFieldStateBuilder().DisplayName(name).Desc(true),
+	}
 }
 
 // steps are thresholds: green up to the first.
