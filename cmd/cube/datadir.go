@@ -28,7 +28,7 @@ func defaultDataDir(part string) string {
 // makeDataDir makes the directory, for its owner only.
 func makeDataDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("the data directory cannot be made: %w", err)
+		return fmt.Errorf("the data directory %s cannot be made: %w", dir, err)
 	}
 	probe, err := os.CreateTemp(dir, ".writable-*")
 	if err != nil {

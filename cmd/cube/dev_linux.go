@@ -141,7 +141,7 @@ func (d *dev) workerFlags(i int) (*workerFlags, error) {
 		collector: defaultCollectorFlags(),
 		dataDir:   filepath.Join(d.flags.dataDir, fmt.Sprintf("worker-%d", i+1)),
 		runtime:   d.runtime, needToken: true,
-		join: d.manager.endpoint.url.String(), overcommitCPU: worker.DefaultOvercommitCpu, drain: true,
+		join: d.manager.endpoint.url.String(), overcommitCPU: worker.DefaultOvercommitCpu,
 	}
 	return f, f.shareOut(d.flags.workers, d.log)
 }
@@ -169,25 +169,40 @@ func (f *workerFlags) shareOut(n int, log *slog.Logger) error {
 }
 
 // run serves until ctx ends; ready is called once the workers can be given
-// tasks. The workers end first, so that the manager still sees their tasks end.
+// tasks. Then the tasks are stopped, while all are still there to see it, and
+// then the rest.
 func (d *dev) run(ctx context.Context, ready func()) error {
-	managing, stopManager := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopManager()
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.manager.Run(managing) })
-	group.Go(func() error {
-		defer stopManager()
-		workers, ctx := errgroup.WithContext(ctx)
-		for _, w := range d.workers {
-			workers.Go(func() error { return w.Run(ctx) })
-		}
-		return workers.Wait()
-	})
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, serving := errgroup.WithContext(serving)
+	group.Go(func() error { return d.manager.Run(serving) })
+	for _, w := range d.workers {
+		group.Go(func() error { return w.Run(serving) })
+	}
 	group.Go(func() error {
 		d.awaitNodes(ctx)
 		ready()
 		return nil
 	})
+	group.Go(func() error {
+		defer stop()
+		select {
+		case <-ctx.Done():
+		case <-serving.Done(): // one of them failed
+		}
+		return d.stopTasks()
+	})
+	return group.Wait()
+}
+
+// stopTasks stops all tasks of all workers and waits for them.
+func (d *dev) stopTasks() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopAllTimeout)
+	defer cancel()
+	group := errgroup.Group{}
+	for _, w := range d.workers {
+		group.Go(func() error { return w.worker.StopAll(ctx) })
+	}
 	return group.Wait()
 }
 

@@ -43,7 +43,7 @@ func startFleet(t *testing.T) *fleet {
 	f.env = append(f.env, "CUBE_MANAGER="+f.managerURL)
 	worker := func(args ...string) (*program, string, string) {
 		p := startCube(t, f.env, append([]string{"worker", "--web.listen-address=127.0.0.1:0",
-			"--data-dir=" + t.TempDir(), "--join=" + f.managerURL}, args...)...)
+			"--data-dir=" + t.TempDir(), "--drain", "--join=" + f.managerURL}, args...)...)
 		url := p.url()
 		return p, url, strings.TrimPrefix(url, "http://")
 	}
@@ -171,7 +171,7 @@ func TestContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	worker := startCube(t, env, "worker", "--web.listen-address=127.0.0.1:0", "--data-dir="+data,
-		"--runtime=docker", "--join="+manager.url())
+		"--runtime=docker", "--drain", "--join="+manager.url())
 	f := &fleet{env: env, manager: manager, idleName: strings.TrimPrefix(worker.url(), "http://")}
 	until(t, 30*time.Second, "the worker is ready", func() bool { return f.nodes(t)[f.idleName].State == wire.NodeReady })
 

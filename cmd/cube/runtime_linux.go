@@ -25,5 +25,5 @@ func openRuntime(ctx context.Context, f *workerFlags, log *slog.Logger) (worker.
 	if err != nil {
 		return nil, err
 	}
-	return docker.New(ctx, docker.Config{Host: f.dockerHost, Owner: owner, CgroupParent: f.cgroupParent, Log: log})
+	return openDocker(ctx, docker.Config{Host: f.dockerHost, Owner: owner, CgroupParent: f.cgroupParent, Log: log})
 }
