@@ -35,14 +35,7 @@ func New(cfg Config) http.Handler {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
-	routes := []route{
-		{"GET", "/tasks", h.list},
-		{"POST", "/tasks", h.submit},
-		{"GET", "/tasks/{taskID}", h.show},
-		{"DELETE", "/tasks/{taskID}", h.stop},
-		{"GET", "/tasks/{taskID}/logs", h.logs},
-		{"GET", "/stats", h.machine},
-	}
+	routes := h.routes()
 	if h.worker == nil {
 		for i := range routes {
 			if routes[i].path != "/stats" {
@@ -58,6 +51,18 @@ func New(cfg Config) http.Handler {
 type route struct {
 	method, path string
 	serve        func(http.ResponseWriter, *http.Request) error
+}
+
+// routes are all there are.
+func (h *handler) routes() []route {
+	return []route{
+		{http.MethodGet, "/tasks", h.list},
+		{http.MethodPost, "/tasks", h.submit},
+		{http.MethodGet, "/tasks/{taskID}", h.show},
+		{http.MethodDelete, "/tasks/{taskID}", h.stop},
+		{http.MethodGet, "/tasks/{taskID}/logs", h.logs},
+		{http.MethodGet, "/stats", h.machine},
+	}
 }
 
 // mount makes the routes, and answers of the one shape for other methods on

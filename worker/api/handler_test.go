@@ -169,8 +169,24 @@ func TestTaskOverHTTP(t *testing.T) {
 	}
 }
 
+// patternOf is the route that a path belongs to; none is empty.
+func patternOf(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	switch {
+	case path == "/tasks" || path == "/stats":
+		return path
+	case parts[0] == "tasks" && len(parts) == 2:
+		return "/tasks/{taskID}"
+	case parts[0] == "tasks" && len(parts) == 3:
+		return "/tasks/{taskID}/" + parts[2]
+	}
+	return ""
+}
+
 func TestStatusCodes(t *testing.T) {
 	s := serve(t)
+	description := readDescription(t, "worker.yaml")
 	known := event(uuid.New(), 2)
 	if _, err := s.client.Submit(t.Context(), known); err != nil {
 		t.Fatal(err)
@@ -236,6 +252,9 @@ func TestStatusCodes(t *testing.T) {
 		if status != test.status {
 			t.Errorf("%s: %d %s; want %d", test.name, status, body, test.status)
 			continue
+		}
+		if pattern := patternOf(test.path); status != 405 && pattern != "" && test.method != "HEAD" && !description.described(test.method, pattern, status) {
+			t.Errorf("%s: the answer %d to %s %s is not described", test.name, status, test.method, pattern)
 		}
 		if test.code == "" {
 			continue
