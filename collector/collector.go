@@ -1,47 +1,40 @@
 package collector
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/procfs"
 )
 
 // Collector measures the machine anew at each call. It implements
-// prometheus.Collector. All methods may be called at the same time.
+// prometheus.Collector, for any registry, and prometheus.TransactionalGatherer,
+// which costs less. All methods may be called at the same time.
 type Collector struct {
-	cfg          Config
-	proc         procfs.FS
-	usage        *usage
-	disks        *statfsCaller
-	sources      []source
+	cfg     Config
+	descs   [familyCount]*prometheus.Desc
+	sources []*source // in the order of their names
+	pool    sync.Pool // of *gathered
+
+	proc     procfs.FS
+	stat     *stat
+	meminfo  *meminfo
+	loadavg  *loadavg
+	pressure []*pressureFile
+	mounts   *mountTable
+	usage    *usage
+	scope    *scope
+	disks    *statfsCaller
+
 	saidPressure sync.Once
 }
 
-// source is one source of the kernel: its name in cube_collector_success, and
-// what collects it.
-type source struct {
-	name    string
-	collect func(emitter) error
-}
-
-// emitter takes a metric's value. What a source emits before it fails is thrown
-// away.
-type emitter func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string)
-
-var (
-	successDesc = prometheus.NewDesc("cube_collector_success",
-		"1 where the source could be read, 0 where it could not and its metrics are missing.", []string{"collector"}, nil)
-	durationDesc = prometheus.NewDesc("cube_collector_duration_seconds",
-		"Seconds that reading the source took.", []string{"collector"}, nil)
-	timeDesc = prometheus.NewDesc("cube_time_seconds",
-		"The machine's clock at the reading, in Unix seconds.", nil, nil)
-)
-
 // New makes a collector. The error says what of the configuration cannot be, or
-// that there is no proc file system at ProcPath.
+// that there is no proc file system at ProcPath. CPU usage is a difference: it is
+// there from the second reading on.
 func New(cfg Config) (*Collector, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -51,63 +44,46 @@ func New(cfg Config) (*Collector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the proc file system at %s: %w", cfg.ProcPath, err)
 	}
+	path := func(name ...string) string { return filepath.Join(append([]string{cfg.ProcPath}, name...)...) }
 	c := &Collector{
-		cfg: cfg, proc: proc,
-		usage: &usage{window: cfg.Window, minWindow: cfg.MinWindow},
-		disks: newStatfsCaller(cfg.Statfs),
+		cfg: cfg, descs: newDescs(), proc: proc,
+		stat:     &stat{file: newKernelFile(path("stat"), statLimit, cfg.Now)},
+		meminfo:  &meminfo{file: newKernelFile(path("meminfo"), meminfoLimit, cfg.Now)},
+		loadavg:  &loadavg{file: newKernelFile(path("loadavg"), loadavgLimit, cfg.Now)},
+		pressure: newPressureFiles(func(resource string) string { return path("pressure", resource) }, cfg.Now),
+		usage:    &usage{window: cfg.Window, minWindow: cfg.MinWindow},
+		scope:    newScope(cfg),
+		disks:    newStatfsCaller(cfg.Statfs),
 	}
-	c.sources = []source{
-		{"cpu", c.collectCPU},
-		{"memory", c.collectMemory},
-		{"load", c.collectLoad},
-		{"pressure", c.collectPressure},
-		{"disk", c.collectDisks},
-	}
+	c.mounts = newMountTable(cfg, proc)
+	c.sources = c.newSources()
 	return c, nil
 }
 
 // Describe implements prometheus.Collector.
-func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{
-		cpuSecondsDesc, cpuUsageDesc, cpuWindowDesc, cpuCoresDesc,
-		memoryTotalDesc, memoryAvailableDesc, memoryUsedDesc,
-		load1Desc, load5Desc, load15Desc, procsRunningDesc, procsDesc,
-		pressureSomeDesc, pressureFullDesc, pressureSomeSecondsDesc, pressureFullSecondsDesc,
-		diskTotalDesc, diskAvailableDesc, diskFreeDesc, diskUsedDesc, diskInodesDesc, diskInodesFreeDesc, diskErrorDesc,
-		dataTotalDesc, dataAvailableDesc,
-		timeDesc, successDesc, durationDesc,
-	} {
+func (c *Collector) Describe(descs chan<- *prometheus.Desc) { c.describe(descs) }
+
+func (c *Collector) describe(descs chan<- *prometheus.Desc) {
+	for _, desc := range c.descs {
 		descs <- desc
 	}
 }
 
 // Collect implements prometheus.Collector. Every source is read anew.
-func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
-	now := c.cfg.Now()
-	metrics <- prometheus.MustNewConstMetric(timeDesc, prometheus.GaugeValue, float64(now.UnixNano())/1e9)
-	for _, s := range c.sources {
-		c.collectSource(s, metrics)
-	}
-}
+func (c *Collector) Collect(metrics chan<- prometheus.Metric) { c.collect(c.sources, metrics) }
 
-// collectSource passes on what the source emits, unless it fails.
-func (c *Collector) collectSource(s source, metrics chan<- prometheus.Metric) {
-	var collected []prometheus.Metric
-	begin := time.Now()
-	err := s.collect(func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
-		collected = append(collected, prometheus.MustNewConstMetric(desc, kind, value, labels...))
-	})
-	took := time.Since(begin)
-	success := 1.0
-	if err != nil {
-		success, collected = 0, nil
-		c.cfg.Log.Debug("a source could not be read", "collector", s.name, "err", err)
+func (c *Collector) collect(sources []*source, out chan<- prometheus.Metric) {
+	var p page
+	c.read(sources, &p)
+	for f, lines := range p.series {
+		for _, line := range lines {
+			var values []string
+			if line.labels != nil {
+				values = line.labels.values
+			}
+			out <- prometheus.MustNewConstMetric(c.descs[f], metrics[f].kind, line.value, values...)
+		}
 	}
-	for _, metric := range collected {
-		metrics <- metric
-	}
-	metrics <- prometheus.MustNewConstMetric(successDesc, prometheus.GaugeValue, success, s.name)
-	metrics <- prometheus.MustNewConstMetric(durationDesc, prometheus.GaugeValue, took.Seconds(), s.name)
 }
 
 // Capacity is what the machine has: cores, and bytes of memory and of the file
@@ -117,14 +93,19 @@ type Capacity struct {
 	Memory, Disk float64
 }
 
-// Capacity reads what the machine has. It fails as a whole where one figure
-// cannot be read.
+// Capacity reads what the machine has, narrowed by the scope. It fails as a whole
+// where one figure cannot be read.
 func (c *Collector) Capacity() (Capacity, error) {
-	cpu, err := c.readCPU()
+	now := c.cfg.Now()
+	cpu, err := c.stat.read()
 	if err != nil {
 		return Capacity{}, err
 	}
-	memory, err := c.readMemory()
+	b, err := c.scope.bounds(now)
+	if err != nil {
+		return Capacity{}, err
+	}
+	memory, err := c.readMemory(now)
 	if err != nil {
 		return Capacity{}, err
 	}
@@ -132,12 +113,22 @@ func (c *Collector) Capacity() (Capacity, error) {
 	if err != nil {
 		return Capacity{}, err
 	}
-	return Capacity{Cores: c.cores(cpu), Memory: float64(*memory.MemTotalBytes), Disk: data.total}, nil
+	return Capacity{Cores: c.cores(cpu, b), Memory: float64(memory.total), Disk: data.total}, nil
 }
 
-// Close waits for calls to file systems that have not come back, for as long as
-// they may take together; one that never does is left behind.
+// Close gives the kept descriptors back and waits for calls to file systems that
+// have not come back, for as long as they may take together; one that never does
+// is left behind, and the error says so.
 func (c *Collector) Close() error {
-	c.disks.wait(c.cfg.StatfsTimeout)
+	for _, f := range []*kernelFile{c.stat.file, c.meminfo.file, c.loadavg.file, c.mounts.file} {
+		f.close()
+	}
+	for _, f := range c.pressure {
+		f.file.close()
+	}
+	c.scope.close()
+	if !c.disks.wait(c.cfg.StatfsTimeout) {
+		return errors.New("closing the collector: a file system still does not answer")
+	}
 	return nil
 }

@@ -22,8 +22,8 @@ var update = flag.Bool("update", false, "write the golden page anew")
 // run.
 var durations = regexp.MustCompile(`(cube_collector_duration_seconds\{collector="\w+"\}) \S+`)
 
-// page is the whole page of a collector, as text.
-func page(t testing.TB, c *Collector) string {
+// pageOf is the whole page of a collector, as text.
+func pageOf(t testing.TB, c *Collector) string {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(c); err != nil {
@@ -48,11 +48,11 @@ func TestGoldenPage(t *testing.T) {
 	dir := copyMachine(t)
 	now := time.Unix(1_700_000_000, 0)
 	c := newCollector(t, Config{ProcPath: dir, Now: func() time.Time { return now }})
-	page(t, c)
+	pageOf(t, c)
 	// Ten seconds later: 1,480 busy ticks of 1,980.
 	now = now.Add(10 * time.Second)
 	writeFile(t, dir, "stat", withStat(t, "cpu  2000 400 500 8400 500 30 60 50 50 5"))
-	got := page(t, c)
+	got := pageOf(t, c)
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -100,7 +100,7 @@ func TestReadErrorIsNotAZero(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := copyMachine(t)
 			writeFile(t, dir, test.file, test.text)
-			got := page(t, newCollector(t, Config{ProcPath: dir}))
+			got := pageOf(t, newCollector(t, Config{ProcPath: dir}))
 			if has(got, test.metric) {
 				t.Errorf("%s is there:\n%s", test.metric, got)
 			}
@@ -122,7 +122,7 @@ func TestReadErrorIsNotAZero(t *testing.T) {
 func TestNoMemAvailableIsAbsent(t *testing.T) {
 	dir := copyMachine(t)
 	writeFile(t, dir, "meminfo", "MemTotal: 5000 kB\nMemFree: 1000 kB\n")
-	got := page(t, newCollector(t, Config{ProcPath: dir}))
+	got := pageOf(t, newCollector(t, Config{ProcPath: dir}))
 	if !has(got, "cube_memory_total_bytes 5.12e+06") || has(got, "cube_memory_available_bytes") || has(got, "cube_memory_used_bytes") {
 		t.Errorf("got\n%s", got)
 	}
@@ -134,7 +134,7 @@ func TestPressureOfOldKernels(t *testing.T) {
 		if err := os.RemoveAll(dir + "/pressure"); err != nil {
 			t.Fatal(err)
 		}
-		got := page(t, newCollector(t, Config{ProcPath: dir}))
+		got := pageOf(t, newCollector(t, Config{ProcPath: dir}))
 		if has(got, "cube_pressure") || !has(got, `cube_collector_success{collector="pressure"} 1`) {
 			t.Errorf("got\n%s", got)
 		}
@@ -142,7 +142,7 @@ func TestPressureOfOldKernels(t *testing.T) {
 	t.Run("no full line for the CPU", func(t *testing.T) {
 		dir := copyMachine(t)
 		writeFile(t, dir, "pressure/cpu", "some avg10=12.50 avg60=1.00 avg300=0.50 total=2500000\n")
-		got := page(t, newCollector(t, Config{ProcPath: dir}))
+		got := pageOf(t, newCollector(t, Config{ProcPath: dir}))
 		if !has(got, `cube_pressure_some_ratio{resource="cpu"} 0.125`) || has(got, `cube_pressure_full_ratio{resource="cpu"}`) ||
 			!has(got, `cube_pressure_full_ratio{resource="io"} 0.5`) {
 			t.Errorf("got\n%s", got)

@@ -30,6 +30,15 @@ type Config struct {
 	// CPU narrows cube_cpu_cores and Capacity to so many cores; 0 does not.
 	CPU float64
 
+	// Scope says whose CPU and memory the figures are, and Cgroup is the path
+	// of the cgroup that is meant: that of the tasks' parent, counted from the
+	// top of the hierarchies. Empty is the one that this process is in.
+	Scope  Scope
+	Cgroup string
+
+	// MountPointsInclude and FSTypesInclude, where not nil, leave out what they
+	// do not match.
+	MountPointsInclude, FSTypesInclude *regexp.Regexp
 	// MountPointsExclude and FSTypesExclude leave file systems out; nil is
 	// DefaultMountPointsExclude and DefaultFSTypesExclude.
 	MountPointsExclude, FSTypesExclude *regexp.Regexp
@@ -54,9 +63,10 @@ const (
 	DefaultMinWindow     = time.Second
 	DefaultStatfsTimeout = time.Second
 
-	// The defaults of node_exporter's filesystem collector.
+	// The defaults of node_exporter's filesystem collector, and what lies in
+	// memory: a task's data is not kept there.
 	DefaultMountPointsExclude = `^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)`
-	DefaultFSTypesExclude     = `^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$`
+	DefaultFSTypesExclude     = `^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|ramfs|squashfs|erofs|sysfs|tmpfs|tracefs|fuse\.lxcfs)$`
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -85,6 +95,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.MinWindow < 0 || c.Window < c.MinWindow:
 		return c, fmt.Errorf("a CPU window of %s with a least one of %s: want the window to be the longer", c.Window, c.MinWindow)
+	case c.Scope < ScopeAuto || c.Scope > ScopeCgroup:
+		return c, fmt.Errorf("%s is no scope: want auto, host or cgroup", c.Scope)
 	case c.StatfsTimeout < 0:
 		return c, errors.New("the time for file systems is negative")
 	case !(c.CPU >= 0):

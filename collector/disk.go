@@ -2,34 +2,9 @@ package collector
 
 import (
 	"fmt"
-	"path/filepath"
-	"strings"
+	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
-)
-
-var diskLabels = []string{"mountpoint", "device", "fstype"}
-
-var (
-	diskTotalDesc = prometheus.NewDesc("cube_disk_total_bytes",
-		"Size of the file system, in bytes.", diskLabels, nil)
-	diskAvailableDesc = prometheus.NewDesc("cube_disk_available_bytes",
-		"Bytes that an ordinary user can still write.", diskLabels, nil)
-	diskFreeDesc = prometheus.NewDesc("cube_disk_free_bytes",
-		"Free bytes, root's reserve among them.", diskLabels, nil)
-	diskUsedDesc = prometheus.NewDesc("cube_disk_used_bytes",
-		"Bytes in use: size less free.", diskLabels, nil)
-	diskInodesDesc = prometheus.NewDesc("cube_disk_inodes",
-		"Inodes the file system has; not there where it makes them as needed.", diskLabels, nil)
-	diskInodesFreeDesc = prometheus.NewDesc("cube_disk_inodes_free",
-		"Inodes that are free.", diskLabels, nil)
-	diskErrorDesc = prometheus.NewDesc("cube_disk_device_error",
-		"1 where the file system could not be read or does not answer, 0 where it could.", diskLabels, nil)
-	dataTotalDesc = prometheus.NewDesc("cube_data_disk_total_bytes",
-		"Size of the file system that tasks' data is kept on, in bytes.", nil, nil)
-	dataAvailableDesc = prometheus.NewDesc("cube_data_disk_available_bytes",
-		"Bytes that an ordinary user can still write to the file system that tasks' data is kept on.", nil, nil)
 )
 
 // diskReading is what a file system has: bytes and inodes.
@@ -63,44 +38,39 @@ func (c *Collector) readDataRoot() (diskReading, error) {
 }
 
 // collectDisks asks all file systems at once. One that fails says so itself.
-func (c *Collector) collectDisks(emit emitter) error {
-	mounts, err := c.readMounts()
+func (c *Collector) collectDisks(_ time.Time, p *page) error {
+	mounts, paths, err := c.mounts.read()
 	if err != nil {
 		return err
 	}
-	paths := make([]string, len(mounts), len(mounts)+1)
+	results := c.disks.all(paths, c.cfg.StatfsTimeout)
 	for i, m := range mounts {
-		paths[i] = filepath.Join(c.cfg.RootPath, m.point)
-	}
-	results := c.disks.all(append(paths, c.cfg.DataRoot), c.cfg.StatfsTimeout)
-	for i, m := range mounts {
-		emitDisk(emit, m, &results[i])
+		p.setDisk(m, &results[i])
 	}
 	if data := &results[len(mounts)]; data.err == nil {
-		reading := diskOf(&data.buf)
-		emit(dataTotalDesc, prometheus.GaugeValue, reading.total)
-		emit(dataAvailableDesc, prometheus.GaugeValue, reading.available)
+		r := diskOf(&data.buf)
+		p.set(dataDiskTotal, r.total, nil)
+		p.set(dataDiskAvailable, r.available, nil)
 	}
 	return nil
 }
 
-func emitDisk(emit emitter, m mount, result *statfsResult) {
-	labels := []string{strings.ToValidUTF8(m.point, "\uFFFD"), m.device, m.fstype}
+func (p *page) setDisk(m mount, result *statfsResult) {
 	if result.err != nil {
-		emit(diskErrorDesc, prometheus.GaugeValue, 1, labels...)
+		p.set(diskDeviceError, 1, m.labels)
 		return
 	}
-	emit(diskErrorDesc, prometheus.GaugeValue, 0, labels...)
+	p.set(diskDeviceError, 0, m.labels)
 	r := diskOf(&result.buf)
 	if r.total == 0 { // a pseudo file system
 		return
 	}
-	emit(diskTotalDesc, prometheus.GaugeValue, r.total, labels...)
-	emit(diskAvailableDesc, prometheus.GaugeValue, r.available, labels...)
-	emit(diskFreeDesc, prometheus.GaugeValue, r.free, labels...)
-	emit(diskUsedDesc, prometheus.GaugeValue, r.used(), labels...)
+	p.set(diskTotal, r.total, m.labels)
+	p.set(diskAvailable, r.available, m.labels)
+	p.set(diskFree, r.free, m.labels)
+	p.set(diskUsed, r.used(), m.labels)
 	if r.inodes > 0 {
-		emit(diskInodesDesc, prometheus.GaugeValue, float64(r.inodes), labels...)
-		emit(diskInodesFreeDesc, prometheus.GaugeValue, float64(r.inodesFree), labels...)
+		p.set(diskInodes, float64(r.inodes), m.labels)
+		p.set(diskInodesFree, float64(r.inodesFree), m.labels)
 	}
 }

@@ -85,7 +85,7 @@ func TestDataRootIsAlwaysMeasured(t *testing.T) {
 		}
 		return disks(path, buf)
 	}})
-	got := page(t, c)
+	got := pageOf(t, c)
 	for _, want := range []string{
 		`cube_data_disk_total_bytes 4096`,
 		`cube_disk_total_bytes{device="overlay",fstype="overlay",mountpoint="/var/lib/docker/overlay2/abc/merged"} 4096`,
@@ -109,17 +109,17 @@ func TestRootPathIsTheHosts(t *testing.T) {
 		}
 		return disks(rest, buf)
 	}})
-	if got := page(t, c); !has(got, `cube_disk_total_bytes{device="/dev/sda1",fstype="ext4",mountpoint="/"} 4.096e+06`) {
+	if got := pageOf(t, c); !has(got, `cube_disk_total_bytes{device="/dev/sda1",fstype="ext4",mountpoint="/"} 4.096e+06`) {
 		t.Errorf("got\n%s", got)
 	}
 }
 
 func TestReadOnlyDisksOnRequest(t *testing.T) {
 	const backup = `cube_disk_total_bytes{device="/dev/sdc1",fstype="ext4",mountpoint="/mnt/backup"}`
-	if has(page(t, newCollector(t, Config{})), backup) {
+	if has(pageOf(t, newCollector(t, Config{})), backup) {
 		t.Error("a read-only file system is measured by default")
 	}
-	if !has(page(t, newCollector(t, Config{ReadOnly: true})), backup) {
+	if !has(pageOf(t, newCollector(t, Config{ReadOnly: true})), backup) {
 		t.Error("a read-only file system is not measured though asked for")
 	}
 }

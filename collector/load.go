@@ -1,22 +1,11 @@
 package collector
 
 import (
+	"bytes"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
-
-var (
-	load1Desc        = prometheus.NewDesc("cube_load1", "Load average over one minute: runnable and uninterruptible tasks.", nil, nil)
-	load5Desc        = prometheus.NewDesc("cube_load5", "Load average over five minutes.", nil, nil)
-	load15Desc       = prometheus.NewDesc("cube_load15", "Load average over fifteen minutes.", nil, nil)
-	procsRunningDesc = prometheus.NewDesc("cube_procs_running", "Runnable threads.", nil, nil)
-	procsDesc        = prometheus.NewDesc("cube_procs", "Threads there are.", nil, nil)
+	"time"
 )
 
 // loadReading is one look at /proc/loadavg.
@@ -26,53 +15,74 @@ type loadReading struct {
 	lastPID        uint64
 }
 
-// readLoad reads /proc/loadavg itself: procfs has the three averages only.
-func (c *Collector) readLoad() (loadReading, error) {
-	path := filepath.Join(c.cfg.ProcPath, "loadavg")
-	text, err := os.ReadFile(path)
+// loadavgLimit bounds /proc/loadavg, which is one line.
+const loadavgLimit = 4096
+
+// loadavg reads /proc/loadavg itself: procfs has the three averages only.
+type loadavg struct{ file *kernelFile }
+
+func (l *loadavg) read() (loadReading, error) {
+	l.file.mu.Lock()
+	defer l.file.mu.Unlock()
+	text, err := l.file.read(wholeLines)
 	if err != nil {
 		return loadReading{}, err
 	}
-	reading, err := parseLoad(string(text))
+	r, err := parseLoad(text)
 	if err != nil {
-		return loadReading{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return reading, nil
-}
-
-// parseLoad reads "0.20 0.18 0.12 1/80 11206" (proc_loadavg(5)).
-func parseLoad(text string) (r loadReading, err error) {
-	fields := strings.Fields(text)
-	if len(fields) != 5 {
-		return r, fmt.Errorf("has %d fields; want 5", len(fields))
-	}
-	for i := range r.averages {
-		r.averages[i], err = strconv.ParseFloat(fields[i], 64)
-		if err != nil || !(r.averages[i] >= 0) || math.IsInf(r.averages[i], 0) {
-			return r, fmt.Errorf("%q is not a load average", fields[i])
-		}
-	}
-	running, total, _ := strings.Cut(fields[3], "/")
-	for _, field := range []struct {
-		text string
-		to   *uint64
-	}{{running, &r.running}, {total, &r.total}, {fields[4], &r.lastPID}} {
-		if *field.to, err = strconv.ParseUint(field.text, 10, 64); err != nil {
-			return r, fmt.Errorf("%q is not a count", field.text)
-		}
+		return r, fmt.Errorf("%s: %w", l.file.path, err)
 	}
 	return r, nil
 }
 
-func (c *Collector) collectLoad(emit emitter) error {
-	reading, err := c.readLoad()
+// parseLoad reads "0.20 0.18 0.12 1/80 11206" (proc_loadavg(5)).
+func parseLoad(text []byte) (r loadReading, err error) {
+	line, rest, whole := cutLine(text)
+	if !whole || len(rest) > 0 {
+		return r, fmt.Errorf("%.80q is not one line", text)
+	}
+	var word []byte
+	for i := range r.averages {
+		word, line = cutWord(line)
+		if r.averages[i], err = parseFinite(word); err != nil {
+			return r, fmt.Errorf("%q is not a load average", word)
+		}
+	}
+	word, line = cutWord(line)
+	running, total, _ := bytes.Cut(word, []byte{'/'})
+	word, line = cutWord(line)
+	for _, count := range [...]struct {
+		text []byte
+		to   *uint64
+	}{{running, &r.running}, {total, &r.total}, {word, &r.lastPID}} {
+		if *count.to, err = strconv.ParseUint(string(count.text), 10, 64); err != nil {
+			return r, fmt.Errorf("%q is not a count", count.text)
+		}
+	}
+	if len(line) > 0 {
+		return r, fmt.Errorf("%q is more than the five words of a load average", text)
+	}
+	return r, nil
+}
+
+// parseFinite reads a number that is neither negative nor infinite nor none.
+func parseFinite(word []byte) (float64, error) {
+	v, err := strconv.ParseFloat(string(word), 64)
+	if err == nil && (!(v >= 0) || math.IsInf(v, 0)) {
+		err = strconv.ErrRange
+	}
+	return v, err
+}
+
+func (c *Collector) collectLoad(_ time.Time, p *page) error {
+	r, err := c.loadavg.read()
 	if err != nil {
 		return err
 	}
-	emit(load1Desc, prometheus.GaugeValue, reading.averages[0])
-	emit(load5Desc, prometheus.GaugeValue, reading.averages[1])
-	emit(load15Desc, prometheus.GaugeValue, reading.averages[2])
-	emit(procsRunningDesc, prometheus.GaugeValue, float64(reading.running))
-	emit(procsDesc, prometheus.GaugeValue, float64(reading.total))
+	p.set(load1, r.averages[0], nil)
+	p.set(load5, r.averages[1], nil)
+	p.set(load15, r.averages[2], nil)
+	p.set(procsRunning, float64(r.running), nil)
+	p.set(procs, float64(r.total), nil)
 	return nil
 }

@@ -1,6 +1,10 @@
 package collector
 
-import "github.com/prometheus/procfs"
+import (
+	"time"
+
+	"github.com/prometheus/procfs"
+)
 
 // MemStats is /proc/meminfo in the book's keys: kB (1,024 bytes), huge pages as
 // counts. A line that the kernel does not have is null.
@@ -51,7 +55,27 @@ type MemStats struct {
 	DirectMap1G       *uint64 `json:"direct_map_1G"`
 }
 
-func memStats(m procfs.Meminfo) MemStats {
+// memStats reads the whole of /proc/meminfo by procfs, with total and available
+// as the page has them: narrowed by the scope.
+func (c *Collector) memStats(now time.Time) (MemStats, error) {
+	narrowed, err := c.readMemory(now)
+	if err != nil {
+		return MemStats{}, err
+	}
+	info, err := c.proc.Meminfo()
+	if err != nil {
+		return MemStats{}, err
+	}
+	stats := newMemStats(info)
+	total, available := narrowed.total/1024, narrowed.available/1024
+	stats.MemTotal, stats.MemAvailable = &total, nil
+	if narrowed.availableKnown {
+		stats.MemAvailable = &available
+	}
+	return stats, nil
+}
+
+func newMemStats(m procfs.Meminfo) MemStats {
 	return MemStats{
 		MemTotal: m.MemTotal, MemFree: m.MemFree, MemAvailable: m.MemAvailable, Buffers: m.Buffers, Cached: m.Cached,
 		SwapCached: m.SwapCached, Active: m.Active, Inactive: m.Inactive, ActiveAnon: m.ActiveAnon,

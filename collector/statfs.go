@@ -105,15 +105,20 @@ func (s *statfsCaller) finish(call *pendingCall) statfsResult {
 	return statfsResult{err: errStuck}
 }
 
-// wait waits for the calls under way, for as long as timeout.
-func (s *statfsCaller) wait(timeout time.Duration) {
+// wait waits for the calls under way, for as long as timeout, and reports whether
+// all came back.
+func (s *statfsCaller) wait(timeout time.Duration) bool {
 	idle := make(chan struct{})
 	go func() {
 		s.group.Wait()
 		close(idle)
 	}()
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
 	select {
 	case <-idle:
-	case <-time.After(timeout):
+		return true
+	case <-deadline.C:
+		return false
 	}
 }

@@ -65,15 +65,15 @@ type LoadStats struct {
 // as a whole where a source cannot be read: a zero would look like a value.
 func (c *Collector) Stats() (Stats, error) {
 	now := c.cfg.Now()
-	cpu, err := c.readCPU()
+	cpu, err := c.readCPU(now)
 	if err != nil {
 		return Stats{}, err
 	}
-	memory, err := c.readMemory()
+	memory, err := c.memStats(now)
 	if err != nil {
 		return Stats{}, err
 	}
-	load, err := c.readLoad()
+	load, err := c.loadavg.read()
 	if err != nil {
 		return Stats{}, err
 	}
@@ -81,22 +81,21 @@ func (c *Collector) Stats() (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	times, usage, known := c.usage.observe(now, cpu)
 	stats := Stats{
-		MemStats: memStats(memory),
+		MemStats: memory,
 		DiskStats: DiskStats{
 			All: uint64(disk.total), Used: uint64(disk.used()), Free: uint64(disk.free), FreeInodes: disk.inodesFree,
 		},
-		CpuStats: cpuStats(times),
+		CpuStats: cpuStats(cpu.times),
 		LoadStats: LoadStats{
 			Last1Min: load.averages[0], Last5Min: load.averages[1], Last15Min: load.averages[2],
 			ProcessRunning: load.running, ProcessTotal: load.total, LastPID: load.lastPID,
 		},
-		Timestamp: now, Cores: c.cores(cpu),
+		Timestamp: now, Cores: cpu.cores,
 	}
-	if known {
-		window := usage.window.Seconds()
-		stats.CpuUsageRatio, stats.CpuWindow = &usage.ratio, &window
+	if cpu.known {
+		window := cpu.usage.window.Seconds()
+		stats.CpuUsageRatio, stats.CpuWindow = &cpu.usage.ratio, &window
 	}
 	return stats, nil
 }

@@ -16,7 +16,7 @@ type usage struct {
 
 	mu       sync.Mutex // guards what follows
 	readings []timedCPU // oldest first
-	highest  cpuTimes   // what was last answered, by mode
+	counters [len(cpuModes)]counterState
 	last     cpuUsage
 	known    bool
 }
@@ -30,6 +30,25 @@ type timedCPU struct {
 type cpuUsage struct {
 	ratio  float64
 	window time.Duration
+}
+
+// counterState keeps one counter from going backwards.
+type counterState struct {
+	answer, offset float64
+}
+
+// began is how many seconds a counter has to step back by for it to have begun
+// anew; less is the kernel's own wobble, which it makes up for soon.
+const began = 10
+
+// advance returns the counter's answer to a value that was read. A small step
+// back holds the answer; after a large one it goes on from where it was.
+func (c *counterState) advance(value float64) float64 {
+	if c.offset+value < c.answer-began {
+		c.offset = c.answer - value
+	}
+	c.answer = max(c.answer, c.offset+value)
+	return c.answer
 }
 
 // remembered is how many readings a window is thinned to.
@@ -46,16 +65,16 @@ func (u *usage) observe(now time.Time, r cpuReading) (times cpuTimes, result cpu
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.restarted(r) {
-		u.readings, u.highest, u.known = nil, cpuTimes{}, false
+		u.readings, u.known = nil, false
 	}
-	for mode := range u.highest {
-		u.highest[mode] = max(u.highest[mode], r.times[mode])
+	for mode := range times {
+		times[mode] = u.counters[mode].advance(r.times[mode])
 	}
 	if ratio, window, ok := u.since(now, r); ok {
 		u.last, u.known = cpuUsage{ratio, window}, true
 	}
 	u.remember(now, r)
-	return u.highest, u.last, u.known
+	return times, u.last, u.known
 }
 
 // restarted reports whether r cannot be compared with what is remembered:
@@ -66,7 +85,7 @@ func (u *usage) restarted(r cpuReading) bool {
 		return false
 	}
 	newest := u.readings[len(u.readings)-1].reading
-	return !slices.Equal(newest.online, r.online) || total(r.times) < total(newest.times)/2
+	return newest.online != r.online || total(r.times) < total(newest.times)/2
 }
 
 // since compares r with the remembered reading nearest to a window ago. It has

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"math"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,10 +20,7 @@ func (s *simulated) read(now time.Time) cpuReading {
 	elapsed := now.Sub(s.start)
 	busy := s.busy(elapsed)
 	tick := func(seconds float64) float64 { return math.Floor(seconds*100) / 100 }
-	r := cpuReading{online: make([]int64, s.cpus)}
-	for i := range r.online {
-		r.online[i] = int64(i)
-	}
+	r := cpuReading{cpus: s.cpus, online: strconv.Itoa(s.cpus)}
 	r.times[modeUser] = 1000 + tick(busy)
 	r.times[modeIdle] = 5000 + tick(elapsed.Seconds()*float64(s.cpus)-busy)
 	return r
@@ -104,11 +102,8 @@ func TestLoneScraper(t *testing.T) {
 
 func at(seconds float64) time.Time { return time.Unix(0, 0).Add(time.Duration(seconds * 1e9)) }
 
-func reading(online int64, user, idle, iowait float64) cpuReading {
-	r := cpuReading{}
-	for i := range online {
-		r.online = append(r.online, i)
-	}
+func reading(online int, user, idle, iowait float64) cpuReading {
+	r := cpuReading{cpus: online, online: strconv.Itoa(online)}
 	r.times[modeUser], r.times[modeIdle], r.times[modeIowait] = user, idle, iowait
 	return r
 }

@@ -72,11 +72,15 @@ func (g *Group) Memory() (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
+	return readMemory(d, v1)
+}
+
+// readMemory reads the use of memory of one directory.
+func readMemory(d directory, v1 bool) (m Memory, err error) {
 	usage, key := "memory.current", "inactive_file"
 	if v1 {
 		usage, key = "memory.usage_in_bytes", "total_inactive_file"
 	}
-	var m Memory
 	if m.UsageBytes, err = readNumber(d.file(usage)); err != nil {
 		return Memory{}, err
 	}

@@ -182,3 +182,27 @@ func readField(name string, i int) (string, error) {
 	}
 	return words[i], nil
 }
+
+// MemoryRoom returns how many more bytes the group may use: the least, over the
+// group and its ancestors, of limit less usage with the inactive file pages given
+// back. [math.Inf] means that none has a limit.
+func (g *Group) MemoryRoom() (float64, error) {
+	room := math.Inf(1)
+	d, v1, err := g.hierarchy("memory")
+	if err != nil {
+		return 0, err
+	}
+	limitOf := memoryV2
+	if v1 {
+		limitOf = memoryV1
+	}
+	err = least(d, func(d directory) (float64, error) {
+		limit, err := limitOf(d)
+		if err != nil || math.IsInf(limit, 1) {
+			return limit, err
+		}
+		m, err := readMemory(d, v1)
+		return math.Max(0, limit-float64(m.UsageBytes)+float64(m.InactiveFileBytes)), err
+	}, &room)
+	return room, err
+}
