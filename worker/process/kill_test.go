@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,15 +199,25 @@ func TestStartThatIsCutShortLeavesNothing(t *testing.T) {
 // noStrays checks that no process carries the key of the run.
 func noStrays(t *testing.T, key worker.Key) {
 	t.Helper()
+	if left := strays(t, key); len(left) > 0 {
+		t.Errorf("of run %s is left: %v", key, left)
+	}
+}
+
+// strays are the PIDs and names of the processes that carry the key.
+func strays(t *testing.T, key worker.Key) []string {
+	t.Helper()
 	all, err := allProcesses()
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
+	var left []string
 	for _, stat := range all {
 		if stat.State != "Z" && isStray(stat, key.String(), nil) {
-			t.Errorf("process %d (%s) of run %s is left", stat.PID, stat.Comm, key)
+			left = append(left, fmt.Sprintf("%d (%s)", stat.PID, stat.Comm))
 		}
 	}
+	return left
 }
 
 func TestRunsOfAnEarlierBootHaveEnded(t *testing.T) {

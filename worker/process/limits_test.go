@@ -145,6 +145,72 @@ func TestCgroup2KillsWhatEscapes(t *testing.T) {
 	}
 }
 
+// A tree of plain files stands for a v2 hierarchy with controllers, where this
+// kernel has them in v1: what is written, and where.
+func TestCgroup2WritesLimits(t *testing.T) {
+	mount := t.TempDir()
+	file := func(path ...string) string { return filepath.Join(append([]string{mount}, path...)...) }
+	for _, path := range []string{
+		"cgroup.subtree_control", "cube/cgroup.subtree_control",
+		"cube/run/cpu.max", "cube/run/cpu.weight", "cube/run/memory.max", "cube/run/memory.swap.max",
+	} {
+		if err := os.MkdirAll(filepath.Dir(file(path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file(path), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := newHierarchy2(mount, "/cube", []string{"cpu", "memory"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.parent() != "/cube" {
+		t.Errorf("the parent is %s", h.parent())
+	}
+	if err := h.group("run").make(limitsOf(&task.Task{Cpu: 0.25, Memory: 64 << 20})); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"cgroup.subtree_control":      "+cpu +memory",
+		"cube/cgroup.subtree_control": "+cpu +memory",
+		"cube/run/cpu.max":            "25000 100000",
+		// 256 of v1's shares, l = 8: ⌈10^((l² + 125 l)/612 − 7/34)⌉, as runc has it.
+		"cube/run/cpu.weight":      "35",
+		"cube/run/memory.max":      "67108864",
+		"cube/run/memory.swap.max": "0",
+	} {
+		if got, err := os.ReadFile(file(path)); err != nil || string(got) != want {
+			t.Errorf("%s holds %q, %v; want %q", path, got, err, want)
+		}
+	}
+}
+
+func TestLimitsOfATask(t *testing.T) {
+	for _, test := range []struct {
+		task   task.Task
+		shares uint64
+		quota  int64 // µs in 100 ms; 0: none
+	}{
+		{task.Task{}, 102, 0}, // the default promise of 0.1 cores
+		{task.Task{Cpu: 0.001}, 2, 1000},
+		{task.Task{Cpu: 2.5}, 2560, 250_000},
+		{task.Task{Cpu: 1e300}, 262_144, 1 << 20 * 100_000},
+	} {
+		limits := limitsOf(&test.task)
+		if limits.Memory != nil {
+			t.Errorf("%v cores: memory is limited to %v", test.task.Cpu, *limits.Memory.Limit)
+		}
+		var quota int64
+		if limits.CPU.Quota != nil {
+			quota = *limits.CPU.Quota
+		}
+		if *limits.CPU.Shares != test.shares || quota != test.quota {
+			t.Errorf("%v cores: %d shares, quota %d; want %d, %d", test.task.Cpu, *limits.CPU.Shares, quota, test.shares, test.quota)
+		}
+	}
+}
+
 func TestTaskInheritsNoDescriptors(t *testing.T) {
 	// One that survives exec, as a careless parent leaves it to a worker.
 	fd, err := unix.Open("/etc/hostname", unix.O_RDONLY, 0)

@@ -1,11 +1,13 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,49 +45,105 @@ func (rt *Runtime) findRuns() error {
 // recoverRun reads one run. It is nil where nothing was started.
 func (rt *Runtime) recoverRun(key worker.Key) (*run, error) {
 	r := &run{dir: filepath.Join(rt.runs, key.String()), done: make(chan struct{})}
-	if err := settled(r.dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	record, err := readRecord[runRecord](r.dir, runFile)
+	var err error
+	r.record, err = readRecord[runRecord](r.dir, runFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		// The worker died before the supervisor was told anything.
-		return nil, discard(r.dir)
+		return nil, errors.Join(settled(r.dir), discard(r.dir))
 	}
-	if err == nil && record.Key != key {
-		err = fmt.Errorf("its record is that of run %s", record.Key)
+	if err == nil && r.record.Key != key {
+		err = fmt.Errorf("its record is that of run %s", r.record.Key)
 	}
-	var started startedRecord
 	if err == nil {
-		started, err = readRecord[startedRecord](r.dir, startedFile)
-		err = ignore(err, fs.ErrNotExist)
+		r.supervisor, err = r.record.Supervisor.open(rt.bootID)
+		err = ignore(err, errGone)
 	}
-	if errors.Is(err, errVersion) {
+	if err == nil {
+		err = rt.readStarted(r)
+	}
+	switch {
+	case errors.Is(err, errVersion):
 		return nil, err
-	}
-	r.record = record
-	if err != nil {
+	case err != nil:
 		return rt.abandon(r, key, err)
+	case r.started == nil && vanished(r.dir):
+		// The worker died before it had given the whole order.
+		if r.supervisor != nil {
+			err = r.supervisor.close()
+		}
+		return nil, errors.Join(err, discard(r.dir))
 	}
-	if started.Task.PID != 0 {
-		r.started = &started
-	}
-	r.supervisor, err = record.Supervisor.open(rt.bootID)
-	if errors.Is(err, errGone) {
+	if r.supervisor == nil {
 		exit, err := rt.conclude(r)
 		if err != nil {
 			rt.config.Log.Error("A run has ended and left something behind", "run", key, "err", err)
 		}
 		r.end(exit)
-		return r, nil
 	}
-	return r, err
+	return r, nil
+}
+
+// startTimeout bounds the wait for a start that the dead worker had begun. A
+// supervisor is held up only where what it was told to enter or to execute is
+// on a disk that does not answer.
+const startTimeout = 5 * time.Second
+
+// readStarted reads that the task runs. Where the supervisor has not written
+// it yet, readStarted waits until it has or ends, or startTimeout is over; then
+// the run is taken without.
+func (rt *Runtime) readStarted(r *run) error {
+	read := func() error {
+		started, err := readRecord[startedRecord](r.dir, startedFile)
+		if err == nil {
+			r.started = &started
+		}
+		return ignore(err, fs.ErrNotExist)
+	}
+	if err := read(); err != nil || r.started != nil || r.supervisor == nil {
+		return err
+	}
+	changed, end, err := rt.changes.follow(r.dir)
+	if err != nil {
+		// The directory is going, or there are no more inotify instances: the
+		// supervisor's end or the timeout will have to do.
+		changed, end = nil, func() {}
+	}
+	defer end()
+	ctx, cancel := context.WithTimeout(rt.ctx, startTimeout)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	if supervisor, err := r.record.Supervisor.open(rt.bootID); err == nil {
+		watching.Go(func() { defer cancel(); _ = supervisor.waitContext(ctx) })
+	} else {
+		cancel()
+	}
+	for {
+		over := ctx.Err() != nil
+		if err := read(); err != nil || r.started != nil || over {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// vanished reports whether a run is on record no more.
+func vanished(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, runFile))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // abandon kills a run whose record cannot be read, and so cannot be watched.
 // The files are left as they are until it is removed.
 func (rt *Runtime) abandon(r *run, key worker.Key, why error) (*run, error) {
+	if r.supervisor != nil {
+		if err := errors.Join(r.supervisor.signal(unix.SIGKILL), r.supervisor.close()); err != nil {
+			return nil, err
+		}
+	}
 	r.record = runRecord{Key: key}
 	if rt.cgroups != nil {
 		r.record.Cgroup = rt.cgroups.group(key.String())
@@ -98,11 +156,13 @@ func (rt *Runtime) abandon(r *run, key worker.Key, why error) (*run, error) {
 	return r, nil
 }
 
-// settled waits until no start is under way in the run's directory: until the
-// supervisor has put on record that the task runs, has removed the run because
-// the worker died before it had given its order, or is gone.
+// settled waits until no supervisor has the run's directory locked: one that
+// gets no order removes it, and must not remove that of a later run.
 func settled(dir string) error {
 	file, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

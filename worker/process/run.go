@@ -1,11 +1,14 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -161,10 +164,23 @@ func (rt *Runtime) conclude(r *run) (worker.Exit, error) {
 		lost.Error = "its exit code is not known: " + err.Error()
 		return lost.exit(), nil
 	}
+	lost.Error += lastWords(r.dir)
 	lost.OOMKilled = r.record.Cgroup.oomKilled()
 	err = r.record.Cgroup.kill()
 	if stray := killStrays(rt.ctx, r.record.Key.String(), r.started); stray != nil {
 		return lost.exit(), errors.Join(err, stray)
 	}
 	return lost.exit(), errors.Join(err, r.record.Cgroup.remove(), writeRecord(r.dir, exitFile, lost, true))
+}
+
+// lastWords is what a supervisor that failed has said, cut to what fits a
+// message.
+func lastWords(dir string) string {
+	const most = 500 // bytes
+	text, err := os.ReadFile(filepath.Join(dir, logFile))
+	text = bytes.TrimSpace(text)
+	if err != nil || len(text) == 0 {
+		return ""
+	}
+	return ": " + string(text[:min(len(text), most)])
 }

@@ -164,8 +164,8 @@ func forkSupervisor(dir string) (_ *newSupervisor, err error) {
 		return nil, err
 	}
 	files = append(files, log)
-	// Locked until the supervisor has settled whether the task runs: a
-	// worker that comes up meanwhile waits for that.
+	// Locked until the supervisor has its order: without one it removes the
+	// directory, and a worker that comes up meanwhile waits for that.
 	lock, err := os.Open(dir)
 	if err != nil {
 		return nil, err
