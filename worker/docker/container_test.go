@@ -90,3 +90,20 @@ func TestLimitsAsTheEngineKnowsThem(t *testing.T) {
 		}
 	}
 }
+
+func TestCgroupParentFitsTheDriver(t *testing.T) {
+	for _, test := range []struct {
+		parent, driver string
+		good           bool
+	}{
+		{"", "systemd", true},
+		{"", "cgroupfs", true},
+		{"/cube", "cgroupfs", true},
+		{"cube.slice", "systemd", true},
+		{"/cube", "systemd", false},
+	} {
+		if err := checkParent(test.parent, test.driver); (err == nil) != test.good {
+			t.Errorf("%q under %s: %v; want it taken: %v", test.parent, test.driver, err, test.good)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"testing"
@@ -47,6 +48,8 @@ func TestEngine(t *testing.T) {
 		{"exec outlives its time", testExecOutlivesItsTime},
 		{"exec in a run that ends", testExecInARunThatEnds},
 		{"check", testCheck},
+		{"pull", testPull},
+		{"many at once", testManyAtOnce},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -134,3 +137,11 @@ func output(t testing.TB, runtime *docker.Runtime, key worker.Key, opts worker.L
 
 // all is the whole output.
 func all() worker.LogOptions { return worker.LogOptions{Tail: -1} }
+
+// cleanup is a context for what is done when the test's own has ended.
+func cleanup(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -9,21 +9,29 @@ import (
 	"cube/worker/docker/dockertest"
 )
 
+// A busy machine may give a task less than its limit for a while, but nothing
+// gives it more.
 func testCpuLimit(t *testing.T, image string) {
-	const limit, span = 0.25, 2 * time.Second
+	const limit, span, attempts = 0.25, 2 * time.Second, 15
 	runtime := newRuntime(t, dockertest.Owner(t))
-	key, what := newTask(image, "out", "spinning", "spin", "1m")
+	key, what := newTask(image, "out", "spinning", "spin", "2m")
 	what.Cpu = limit
 	start(t, runtime, key, what)
 	waitForLine(t, runtime, key, "spinning")
-	before, began := usage(t, runtime, key), time.Now()
-	<-time.After(span)
-	after, took := usage(t, runtime, key), time.Since(began)
-	cores := (after.CpuSeconds - before.CpuSeconds) / took.Seconds()
-	if cores < 0.8*limit || cores > 1.2*limit {
-		t.Errorf("with a limit of %v cores it used %.3f over %v", limit, cores, took)
+	for range attempts {
+		before, began := usage(t, runtime, key), time.Now()
+		<-time.After(span)
+		after, took := usage(t, runtime, key), time.Since(began)
+		cores := (after.CpuSeconds - before.CpuSeconds) / took.Seconds()
+		t.Logf("limit %v cores, used %.3f over %v", limit, cores, took)
+		if cores > 1.2*limit {
+			t.Fatalf("with a limit of %v cores it used %.3f over %v", limit, cores, took)
+		}
+		if cores >= 0.8*limit {
+			return
+		}
 	}
-	t.Logf("limit %v cores, used %.3f over %v", limit, cores, took)
+	t.Errorf("with a limit of %v cores it never used that much", limit)
 }
 
 func testMemoryLimit(t *testing.T, image string) {

@@ -93,6 +93,9 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	if err != nil {
 		return nil, errors.Join(err, api.Close())
 	}
+	if err := checkParent(cfg.CgroupParent, info.CgroupDriver); err != nil {
+		return nil, errors.Join(err, api.Close())
+	}
 	warnOfLimits(ctx, log, info)
 
 	if cfg.ProcPath == "" {
@@ -145,6 +148,14 @@ func ask(ctx context.Context, api *client.Client) (system.Info, error) {
 		return system.Info{}, fmt.Errorf("the Docker engine at %s runs %s containers; want linux", api.DaemonHost(), info.OSType)
 	}
 	return info, nil
+}
+
+// checkParent refuses a parent that every start would fail on.
+func checkParent(parent, driver string) error {
+	if parent != "" && driver == "systemd" && !strings.HasSuffix(parent, ".slice") {
+		return fmt.Errorf("the cgroup parent %q is not a slice, which the engine's systemd cgroup driver wants: \"cube.slice\"", parent)
+	}
+	return nil
 }
 
 // bootTime is when the engine's machine was booted, if that is this one.

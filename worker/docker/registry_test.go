@@ -1,0 +1,183 @@
+package docker_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/docker/docker/api/types/image"
+
+	"cube/worker/docker/dockertest"
+)
+
+// registry serves one image, read-only, as much of the distribution API as an
+// engine needs to pull it. Engines take one on loopback without TLS.
+type registry struct {
+	name  string // of the image: "127.0.0.1:1234/cube-test:1"
+	blobs map[string][]byte
+	types map[string]string
+	main  atomic.Value // string: digest of the manifest that the tag means
+	pulls atomic.Int64 // manifests asked for
+}
+
+func newRegistry(t *testing.T) *registry {
+	t.Helper()
+	r := &registry{blobs: make(map[string][]byte), types: make(map[string]string)}
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	r.name = strings.TrimPrefix(server.URL, "http://") + "/cube-test:1"
+	return r
+}
+
+// put has the tag mean an image of the program, with these arguments, and
+// returns the ID it will have.
+func (r *registry) put(t *testing.T, program []byte, args ...string) string {
+	t.Helper()
+	layer := layerOf(t, program)
+	config := encode(t, map[string]any{
+		"architecture": runtime.GOARCH, "os": "linux",
+		"config": map[string]any{"Entrypoint": []string{dockertest.Program}, "Cmd": args},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
+	})
+	packed := compress(t, layer)
+	const kind = "application/vnd.docker.distribution.manifest.v2+json"
+	manifest := encode(t, map[string]any{
+		"schemaVersion": 2, "mediaType": kind,
+		"config": map[string]any{"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(config), "digest": digest(config)},
+		"layers": []any{map[string]any{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": len(packed), "digest": digest(packed)}},
+	})
+	for _, blob := range [][]byte{config, packed, manifest} {
+		r.blobs[digest(blob)] = blob
+	}
+	r.types[digest(manifest)] = kind
+	r.main.Store(digest(manifest))
+	return digest(config)
+}
+
+func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	path := req.URL.Path
+	which := path[strings.LastIndexByte(path, '/')+1:]
+	if strings.Contains(path, "/manifests/") {
+		if which == "1" {
+			which = r.main.Load().(string)
+		}
+		if req.Method == http.MethodGet {
+			r.pulls.Add(1)
+		}
+	}
+	blob, there := r.blobs[which]
+	switch {
+	case path == "/v2/":
+	case !there:
+		http.NotFound(w, req)
+	default:
+		if kind := r.types[which]; kind != "" {
+			w.Header().Set("Content-Type", kind)
+		}
+		w.Header().Set("Docker-Content-Digest", which)
+		w.Header().Set("Content-Length", fmt.Sprint(len(blob)))
+		_, _ = w.Write(blob) // the engine may have seen enough
+	}
+}
+
+func testPull(t *testing.T, _ string) {
+	engine := dockertest.Client(t)
+	from := newRegistry(t)
+	var ids []string
+	t.Cleanup(func() {
+		for _, id := range ids {
+			if _, err := engine.ImageRemove(cleanup(t), id, image.RemoveOptions{Force: true, PruneChildren: true}); err != nil {
+				t.Errorf("remove a pulled image: %v", err)
+			}
+		}
+	})
+	owner := dockertest.Owner(t)
+	r := newRuntime(t, owner)
+	program, err := os.ReadFile(dockertest.Build(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ids = append(ids, from.put(t, program, "exit", "1"))
+	for _, test := range []struct {
+		name   string
+		policy string
+		code   int   // of the image that is to run
+		pulls  int64 // by then
+	}{
+		{"missing", "", 1, 1},
+		{"there already", "if-not-present", 1, 1},
+		{"never", "never", 1, 1},
+		{"always, after it has changed", "always", 2, 2},
+		{"the changed one is there", "", 2, 2},
+	} {
+		if test.code == 2 && test.policy == "always" {
+			ids = append(ids, from.put(t, program, "exit", "2"))
+		}
+		key, what := newTask(from.name)
+		what.Image, what.ImagePullPolicy = from.name, test.policy
+		start(t, r, key, what)
+		wantCode(t, wait(t, r, key), test.code)
+		if pulls := from.pulls.Load(); pulls != test.pulls {
+			t.Errorf("%s: it was pulled %d times by now; want %d", test.name, pulls, test.pulls)
+		}
+	}
+
+	key, what := newTask(from.name)
+	what.Image = strings.TrimSuffix(from.name, ":1") + ":missing"
+	what.ImagePullPolicy = ""
+	if run, err := r.Start(t.Context(), key, what); err == nil || !strings.Contains(err.Error(), what.Image) {
+		t.Errorf("started as %+v, %v; want an error that names the image", run, err)
+	}
+}
+
+// layerOf is a root file system that holds the program.
+func layerOf(t *testing.T, program []byte) []byte {
+	t.Helper()
+	var layer bytes.Buffer
+	files := tar.NewWriter(&layer)
+	if err := files.WriteHeader(&tar.Header{Name: dockertest.Program[1:], Mode: 0o755, Size: int64(len(program))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := files.Write(program); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return layer.Bytes()
+}
+
+func compress(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.Bytes()
+}
+
+func encode(t *testing.T, value any) []byte {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func digest(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(data)) }
