@@ -23,8 +23,8 @@ const (
 
 // board is a dashboard with what all of them share: the choice of a data source,
 // links to its siblings that keep the time range, and marks where an alert fired.
-func board(uid, title, description string) *dashboard.DashboardBuilder {
-	return dashboard.NewDashboardBuilder(title).
+func board(uid, title, description string) *builder {
+	return newBuilder(title).
 		Uid(uid).Description(description).Tags([]string{tag}).
 		Timezone(common.TimeZoneBrowser).
 		Refresh("30s").Time("now-1h", "now").

@@ -11,14 +11,14 @@ import (
 // Dashboard is one dashboard and the file that holds it.
 type Dashboard struct {
 	File  string // "fleet.json"
-	Model dashboard.Dashboard
+	Model Model
 }
 
 // All builds the dashboards. The error names what the SDK refuses.
 func All() ([]Dashboard, error) {
 	boards := []struct {
 		file  string
-		build func() *dashboard.DashboardBuilder
+		build func() *builder
 	}{
 		{"fleet.json", fleet},
 		{"node.json", node},
@@ -70,7 +70,7 @@ func letter(i int) string { return string(rune('A' + i)) }
 
 // showControls puts links and the switches of marks beside the variables: the
 // SDK hides them in a menu.
-func showControls(model *dashboard.Dashboard) {
+func showControls(model *Model) {
 	for i := range model.Links {
 		model.Links[i].Placement = nil
 	}

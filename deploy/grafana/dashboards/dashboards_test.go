@@ -12,7 +12,6 @@ import (
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
-	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 	"cube/deploy/grafana/dashboards"
 )
@@ -52,12 +51,12 @@ func TestStrictDecoderAcceptsFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var strict dashboard.Dashboard
+		var strict dashboards.Model
 		// The SDK returns an empty list, and not nil, where nothing is wrong.
 		if errs := (cog.BuildErrors{}); !errors.As(strict.UnmarshalJSONStrict(text), &errs) || len(errs) > 0 {
 			t.Errorf("%s: %v", d.File, errs)
 		}
-		var decoded dashboard.Dashboard
+		var decoded dashboards.Model
 		if err := json.Unmarshal(text, &decoded); err != nil {
 			t.Fatalf("%s: %v", d.File, err)
 		}
@@ -78,7 +77,7 @@ func TestStrictDecoderRefusesWhatIsWrong(t *testing.T) {
 	if bytes.Equal(wrong, text) {
 		t.Fatal("the dashboard has no graphMode to misspell")
 	}
-	var decoded dashboard.Dashboard
+	var decoded dashboards.Model
 	if errs := (cog.BuildErrors{}); !errors.As(decoded.UnmarshalJSONStrict(wrong), &errs) || len(errs) == 0 {
 		t.Error("a misspelt option is accepted")
 	}

@@ -13,7 +13,7 @@ var upOrDown = map[string]dashboard.ValueMappingResult{
 }
 
 // fleet answers: is anything wrong, where, and how much room is left?
-func fleet() *dashboard.DashboardBuilder {
+func fleet() *builder {
 	b := board(fleetUID, "Cube / Fleet", "Is anything wrong in the fleet, where, and how much room is left?").
 		Annotation(mark("Critical alerts", `ALERTS{alertname=~"Cube.+", alertstate="firing", severity="critical"}`,
 			red, "{{alertname}}", "node,severity"))
@@ -24,7 +24,7 @@ func fleet() *dashboard.DashboardBuilder {
 	return b
 }
 
-func fleetNow(b *dashboard.DashboardBuilder) {
+func fleetNow(b *builder) {
 	b.WithRow(row("Now")).
 		WithPanel(figure("Nodes ready", "Nodes with a fresh reading, as the manager sees them.", units.Short).
 			Span(sixth).GraphMode(common.BigValueGraphModeNone).
@@ -57,7 +57,7 @@ func fleetNow(b *dashboard.DashboardBuilder) {
 			}})))
 }
 
-func fleetRoom(b *dashboard.DashboardBuilder) {
+func fleetRoom(b *builder) {
 	b.WithRow(row("Room: what is there, what is promised, what is used")).
 		WithPanel(graph("CPU", "In use as measured, asked for by tasks, and the bound up to which they may ask (allocatable × overcommit). Asked far above used: requests are too large. Used above the allocatable: tasks wait.", cores).
 			Span(third).
@@ -81,7 +81,7 @@ func fleetRoom(b *dashboard.DashboardBuilder) {
 			OverrideByName("allocatable", dashed(red)))
 }
 
-func fleetNodes(b *dashboard.DashboardBuilder) {
+func fleetNodes(b *builder) {
 	b.WithRow(row("Nodes")).
 		WithPanel(stacked("Nodes by state", "As the manager sees them. Stale: the last reading is older than 15 s. Down: older than 60 s, its tasks are placed anew.", units.Short).
 			Span(third).
@@ -131,7 +131,7 @@ func nodeTable() *tableBuilder {
 	).OverrideByName("node", linked("Open the node", linkFromCell))
 }
 
-func fleetTasks(b *dashboard.DashboardBuilder) {
+func fleetTasks(b *builder) {
 	b.WithRow(row("Tasks")).
 		WithPanel(stacked("Tasks on nodes by state", "As the workers count them. Many scheduled over a long time: they do not come up.", units.Short).
 			Span(third).

@@ -7,7 +7,7 @@ import (
 )
 
 // node answers of one machine: is it well, what uses it up, and will that last?
-func node() *dashboard.DashboardBuilder {
+func node() *builder {
 	b := board(nodeUID, "Cube / Node", "Is this node well, what uses it up, and will that last?").
 		WithVariable(nodeVariable()).
 		Annotation(mark("Alerts", `ALERTS{alertname=~"Cube.+", alertstate="firing", node="$node"}`,
@@ -23,7 +23,7 @@ func node() *dashboard.DashboardBuilder {
 	return b
 }
 
-func nodeNow(b *dashboard.DashboardBuilder) {
+func nodeNow(b *builder) {
 	b.WithRow(row("Now")).
 		WithPanel(figure("Worker", "Whether Prometheus can read it.", units.NoUnit).
 			Span(3).GraphMode(common.BigValueGraphModeNone).
@@ -53,7 +53,7 @@ func nodeNow(b *dashboard.DashboardBuilder) {
 			WithTarget(now(`max by (version, runtime) (cube_node_info{node="$node"})`, "{{version}} {{runtime}}")))
 }
 
-func nodeTasks(b *dashboard.DashboardBuilder) {
+func nodeTasks(b *builder) {
 	b.WithRow(row("Tasks")).
 		WithPanel(columns(rows("Running tasks", "What runs here now, most memory first. A task that restarts again and again is never old.").
 			Span(16).SortBy(most("memory")),
@@ -70,7 +70,7 @@ func nodeTasks(b *dashboard.DashboardBuilder) {
 			OverrideByName("running", fixed(green)))
 }
 
-func nodeCPU(b *dashboard.DashboardBuilder) {
+func nodeCPU(b *builder) {
 	b.WithRow(row("CPU")).
 		WithPanel(stacked("CPU by mode", "Where the time of all CPUs goes; what is missing to 100 % is idle. Much iowait: tasks wait for the disk. Steal: the hypervisor gives the time to others.", units.PercentUnit).
 			Span(third).Max(1).
@@ -101,7 +101,7 @@ func nodeCPU(b *dashboard.DashboardBuilder) {
 			WithTarget(query(`max by (resource) (rate(cube_pressure_full_seconds_total{node="$node"}[$__rate_interval]))`, "{{resource}}, all")))
 }
 
-func nodeMemory(b *dashboard.DashboardBuilder) {
+func nodeMemory(b *builder) {
 	b.WithRow(row("Memory")).
 		WithPanel(stacked("Memory", "Who has it: the tasks, everything else, and what is available.", units.BytesIEC).
 			Span(third).
@@ -124,7 +124,7 @@ func nodeMemory(b *dashboard.DashboardBuilder) {
 			OverrideByName("allocatable", dashed(grey)))
 }
 
-func nodeDisk(b *dashboard.DashboardBuilder) {
+func nodeDisk(b *builder) {
 	const month = 30 * 24 * 3600
 	far := dashboard.ValueMapping{RangeMap: &dashboard.RangeMap{
 		Type: dashboard.MappingTypeRangeToText,
@@ -162,7 +162,7 @@ func nodeDisk(b *dashboard.DashboardBuilder) {
 			WithTarget(query(byMount(`cube_disk_device_error{node="$node"}`), "{{mountpoint}}")))
 }
 
-func nodeExporter(b *dashboard.DashboardBuilder) {
+func nodeExporter(b *builder) {
 	b.WithRow(row("The measuring itself")).
 		WithPanel(states("Collectors", "A collector that fails hides its own metrics and no one else's.",
 			words(map[string]dashboard.ValueMappingResult{"1": word("worked", green), "0": word("failed", red)})).

@@ -10,7 +10,7 @@ import (
 
 // scheduler answers: are tasks placed promptly, if not, why, and on what
 // knowledge?
-func scheduler() *dashboard.DashboardBuilder {
+func scheduler() *builder {
 	b := board(schedulerUID, "Cube / Scheduler", "Are tasks placed promptly? If not, why? On how fresh a knowledge?").
 		Annotation(mark("Manager started", `changes(process_start_time_seconds{job="cube-manager"}[1m]) > 0`,
 			"blue", "Manager started", "instance"))
@@ -22,7 +22,7 @@ func scheduler() *dashboard.DashboardBuilder {
 	return b
 }
 
-func schedulerNow(b *dashboard.DashboardBuilder) {
+func schedulerNow(b *builder) {
 	b.WithRow(row("Now")).
 		WithPanel(figure("Manager", "Whether Prometheus can read it.", units.NoUnit).
 			Span(sixth).GraphMode(common.BigValueGraphModeNone).
@@ -46,7 +46,7 @@ func schedulerNow(b *dashboard.DashboardBuilder) {
 			WithTarget(now(`sum(increase(cube_dispatches_total{result="unreachable"}[$__range]))`, "")))
 }
 
-func schedulerPlacing(b *dashboard.DashboardBuilder) {
+func schedulerPlacing(b *builder) {
 	b.WithRow(row("From submission to a node")).
 		WithPanel(stacked("Tasks by state", "As the manager has them, ended ones left out.", units.Short).
 			Span(third).
@@ -91,7 +91,7 @@ func quantiles(title, description, histogram string) *graphBuilder {
 		WithTarget(query(`sum(rate(`+histogram+`_sum[$__rate_interval])) / sum(rate(`+histogram+`_count[$__rate_interval]))`, "mean"))
 }
 
-func schedulerReading(b *dashboard.DashboardBuilder) {
+func schedulerReading(b *builder) {
 	b.WithRow(row("What the decisions know")).
 		WithPanel(graph("Age of readings", "How old what the manager knows of its nodes is. Dashed: stale from 15 s on, down from 60 s on.", units.Seconds).
 			Span(third).
@@ -116,7 +116,7 @@ func schedulerReading(b *dashboard.DashboardBuilder) {
 			WithTarget(query(`stddev(cube_allocated_memory_bytes / cube_allocatable_memory_bytes)`, "memory promised")))
 }
 
-func schedulerHandingOver(b *dashboard.DashboardBuilder) {
+func schedulerHandingOver(b *builder) {
 	b.WithRow(row("Handing over, and keeping on disk")).
 		WithPanel(graph("Dispatches", "By the worker's answer. Refused: the worker had less room than its reading said; the task goes to the next best.", units.OpsPerSecond).
 			Span(third).
@@ -129,7 +129,7 @@ func schedulerHandingOver(b *dashboard.DashboardBuilder) {
 			Span(third))
 }
 
-func schedulerManager(b *dashboard.DashboardBuilder) {
+func schedulerManager(b *builder) {
 	b.WithRow(row("The manager itself")).
 		WithPanel(graph("CPU", "Empty with --web.disable-exporter-metrics, like its neighbours.", cores).
 			Span(third).
