@@ -217,7 +217,7 @@ func TestTaskThatFitsNowhereWaitsForRoom(t *testing.T) {
 	if second.State != task.Pending || !strings.Contains(second.PendingReason, "800MiB") {
 		t.Fatalf("the second is %s: %q", second.State, second.PendingReason)
 	}
-	if got := mustCube(t, f.env, "ps"); !strings.Contains(got, second.PendingReason) {
+	if got := mustCube(t, f.env, "ps"); !strings.Contains(got, shorten(second.PendingReason)) {
 		t.Errorf("ps does not say why:\n%s", got)
 	}
 	if got := mustCube(t, f.env, "explain", "second"); !strings.Contains(got, "memory") || !strings.Contains(got, "No node of 1 fits") {

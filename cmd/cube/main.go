@@ -42,10 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c.logConfig.Writer = stderr
 	c.register(app)
 
-	// --help and --version end the program in the middle of parsing.
-	ended := false
-	app.Terminate(func(int) { ended = true })
-	command, err := app.Parse(args)
+	command, ended, err := parse(app, args)
 	if ended {
 		return 0
 	}
@@ -58,6 +55,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// parse returns the subcommand that args name. ended says that there is none,
+// since --help or --version was asked for and has been answered.
+func parse(app *kingpin.Application, args []string) (command string, ended bool, err error) {
+	// They end the program in the middle of parsing, where exit(2) would.
+	type end struct{}
+	app.Terminate(func(int) { panic(end{}) })
+	defer func() {
+		if cause := recover(); cause != nil {
+			if _, ended = cause.(end); !ended {
+				panic(cause)
+			}
+		}
+	}()
+	command, err = app.Parse(args)
+	return command, false, err
 }
 
 // register adds the subcommands, in the order in which help lists them.

@@ -46,7 +46,7 @@ func (c *cli) printTasks(tasks []wire.PlacedTask) error {
 	for i := range tasks {
 		t := &tasks[i]
 		out.row(short(t.ID), t.Name, state(t), t.Node, request(t.Cpu, cores(t.Cpu)),
-			request(float64(t.Memory), t.Memory.String()), age(t.SubmitTime, now), why(t))
+			request(float64(t.Memory), t.Memory.String()), age(t.SubmitTime, now), shorten(why(t)))
 	}
 	return out.flush()
 }
@@ -77,6 +77,17 @@ func why(t *wire.PlacedTask) string {
 	default:
 		return t.Error
 	}
+}
+
+// widestWhy keeps a row of the table on a wide screen; explain says it all.
+const widestWhy = 120
+
+func shorten(text string) string {
+	runes := []rune(text)
+	if len(runes) <= widestWhy {
+		return text
+	}
+	return string(runes[:widestWhy-1]) + "…"
 }
 
 // request shows what was asked for; nothing asked for is no zero.
