@@ -101,6 +101,19 @@ func (f *kernelFile) sameFile() bool {
 	return true
 }
 
+// unchanged asks the kernel whether the file is what it was when it was last read
+// to the end. Of the files there are, only those of mounts have that: poll reports
+// an exception once after each change (proc_pid_mounts(5)). The caller holds the
+// lock.
+func (f *kernelFile) unchanged() bool {
+	if f.fd < 0 || f.now().Sub(f.checked).Abs() >= recheck && !f.sameFile() {
+		return false
+	}
+	asked := []unix.PollFd{{Fd: int32(f.fd), Events: unix.POLLPRI}}
+	_, err := unix.Poll(asked, 0)
+	return err == nil && asked[0].Revents&(unix.POLLPRI|unix.POLLERR) == 0
+}
+
 // readAll reads from the beginning. A file that the kernel writes in one go ends
 // where a read came back short at the end of a line; reading again for the
 // confirmation would make the kernel write it again.
