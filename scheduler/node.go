@@ -262,10 +262,13 @@ type other struct {
 	unknown bool    // some of it is of tasks
 }
 
-// otherTau is over how many seconds the remainder is averaged. A task's use and
+// The remainder is averaged over a minute or a few readings: a task's use and
 // the node's are not over the same span, so that at any one reading they do not
 // quite match.
-const otherTau = 5 * 60
+const (
+	otherTau      = 60 // seconds
+	otherReadings = 3
+)
 
 // account splits the measured use into that of measured tasks and the rest.
 func (n *node) account(since Instant) {
@@ -280,7 +283,9 @@ func (n *node) account(since Instant) {
 		}
 	}
 	n.other.now = rest
-	n.other.smooth.add(rest, since, otherTau)
+	if !n.other.unknown {
+		n.other.smooth.add(rest, since, max(otherTau, otherReadings*since.Seconds()))
+	}
 }
 
 // cores returns the remainder. While tasks are in it, it follows at once.

@@ -76,37 +76,48 @@ func (s *State) portTaken(ports []uint16, n *node) string {
 func (s *State) noRoom(q *query, n *node, code Code) Refusal {
 	cpu, memory, disk := n.room(s.cfg.OvercommitCpu)
 	r := Refusal{Node: n.Name, Code: code, Resource: string(code)}
-	tasks := tasksText(len(n.live))
 	switch code {
 	case RefusedCpu:
 		r.Asked, r.There, r.Promised = q.asked.Cpu, cores(cpu), cores(n.cpu)
-		r.Reason = fmt.Sprintf("needs %s; %s of %s left to promise, %s asked for %s",
-			coresText(r.Asked), coresText(r.There), coresText(cores(n.cpuLimit(s.cfg.OvercommitCpu))), tasks, coresText(r.Promised))
+		r.Reason = fmt.Sprintf("needs %s; %s of %s left to promise, %s asked for %s", coresText(r.Asked), coresText(r.There),
+			coresText(cores(n.cpuLimit(s.cfg.OvercommitCpu))), tasksText(len(n.live)), coresText(r.Promised))
 	case RefusedMemory:
-		byAllocation := n.memoryLimit() - n.mem
 		r.Asked, r.There = q.asked.Memory, float64(memory)
-		if byAllocation <= wholeBytes(n.reading.MemoryAvailable)-n.unused {
+		available := wholeBytes(n.reading.MemoryAvailable)
+		if n.memoryLimit()-n.mem <= available-n.unused {
 			r.Promised = float64(n.mem)
-			r.Reason = fmt.Sprintf("needs %s; %s of %s allocatable left, %s asked for %s",
-				bytesText(r.Asked), bytesText(r.There), bytesText(float64(n.memoryLimit())), tasks, bytesText(r.Promised))
+			r.Reason = allocated(&r, "", n.memoryLimit(), len(n.live))
 			return r
 		}
 		r.Promised = float64(n.unused)
-		r.Reason = fmt.Sprintf("needs %s; %s available, of which %s is promised to %s and not used yet",
-			bytesText(r.Asked), bytesText(n.reading.MemoryAvailable), bytesText(r.Promised), tasks)
+		r.Reason = taken(&r, "", available, tasksText(len(n.live))+" and not used yet")
 	case RefusedDisk:
 		r.Asked, r.There = q.asked.Disk, float64(disk)
-		if n.diskLimit()-n.disk <= wholeBytes(n.reading.DiskAvailable)-n.fresh {
+		available := wholeBytes(n.reading.DiskAvailable)
+		if n.diskLimit()-n.disk <= available-n.fresh {
 			r.Promised = float64(n.disk)
-			r.Reason = fmt.Sprintf("needs %s of disk; %s of %s allocatable left, %s asked for %s",
-				bytesText(r.Asked), bytesText(r.There), bytesText(float64(n.diskLimit())), tasks, bytesText(r.Promised))
+			r.Reason = allocated(&r, " of disk", n.diskLimit(), len(n.live))
 			return r
 		}
 		r.Promised = float64(n.fresh)
-		r.Reason = fmt.Sprintf("needs %s of disk; %s available, of which %s is promised to tasks placed since",
-			bytesText(r.Asked), bytesText(n.reading.DiskAvailable), bytesText(r.Promised))
+		r.Reason = taken(&r, " of disk", available, "tasks placed since")
 	}
 	return r
+}
+
+// allocated says that what may be asked for is asked for.
+func allocated(r *Refusal, of string, limit int64, tasks int) string {
+	return fmt.Sprintf("needs %s%s; %s of %s allocatable left, %s asked for %s",
+		bytesText(r.Asked), of, bytesText(r.There), bytesText(float64(limit)), tasksText(tasks), bytesText(r.Promised))
+}
+
+// taken says that what is available is not there, or is promised.
+func taken(r *Refusal, of string, available int64, to string) string {
+	text := fmt.Sprintf("needs %s%s; %s available", bytesText(r.Asked), of, bytesText(float64(available)))
+	if r.Promised > 0 {
+		text += fmt.Sprintf(", of which %s is promised to %s", bytesText(r.Promised), to)
+	}
+	return text
 }
 
 func bytesText(v float64) string { return task.Bytes(v).String() }
