@@ -57,6 +57,8 @@ func supervise(dir string) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("orphans of the task cannot be adopted: %w", err)
 	}
+	// For people who look at ps and top, which would show "exe".
+	_ = os.WriteFile("/proc/self/comm", []byte(supervisorName), 0)
 	// Caught and not ignored: an ignored signal would stay ignored in the task.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
