@@ -94,18 +94,6 @@ func (h *handler) mount(routes []route) http.Handler {
 	return mux
 }
 
-// fail answers with the error, and tells the log of those that are the worker's
-// own fault.
-func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		return // the client is gone
-	}
-	if wire.AsError(err).Code == wire.CodeInternal {
-		h.log.Error("A request failed", "method", r.Method, "path", r.URL.Path, "error", err)
-	}
-	wire.WriteError(w, err)
-}
-
 func unavailable(fault error) func(http.ResponseWriter, *http.Request) error {
 	return func(http.ResponseWriter, *http.Request) error {
 		return wire.New(wire.CodeUnavailable, "tasks cannot be served: %v", fault)
@@ -129,6 +117,5 @@ func (h *handler) machine(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return wire.New(wire.CodeUnavailable, "the machine's figures cannot be read: %v", err)
 	}
-	wire.WriteJSON(w, http.StatusOK, stats)
-	return nil
+	return answer(w, http.StatusOK, stats)
 }

@@ -13,10 +13,6 @@ import (
 	"cube/worker/wire"
 )
 
-// writeTimeout bounds how long a client may take over a piece of output. A
-// client that is slower than that is cut off, so that it costs nothing for ever.
-const writeTimeout = 30 * time.Second
-
 // logs serves GET /tasks/{taskID}/logs.
 func (h *handler) logs(w http.ResponseWriter, r *http.Request) error {
 	id, err := taskID(r)
@@ -54,21 +50,17 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request) error {
 
 // stream passes output on as it comes.
 func stream(w http.ResponseWriter, output io.Reader) error {
-	control := http.NewResponseController(w)
 	// The headers go out now: the first output may take its time.
-	_ = control.Flush()
+	if err := writeInTime(w, nil); err != nil {
+		return err
+	}
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := output.Read(buffer)
 		if n > 0 {
-			_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
-			if _, err := w.Write(buffer[:n]); err != nil {
+			if err := writeInTime(w, buffer[:n]); err != nil {
 				return err
 			}
-			if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-				return err
-			}
-			_ = control.SetWriteDeadline(time.Time{})
 		}
 		if errors.Is(err, io.EOF) {
 			return nil

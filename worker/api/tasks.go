@@ -37,8 +37,7 @@ func (h *handler) submit(w http.ResponseWriter, r *http.Request) error {
 	if created {
 		status = http.StatusCreated
 	}
-	wire.WriteJSON(w, status, t.Masked())
-	return nil
+	return answer(w, status, t.Masked())
 }
 
 // list serves GET /tasks. The ETag is the generation; with since and wait the
@@ -67,8 +66,7 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 	for i, t := range tasks {
 		tasks[i] = t.Masked()
 	}
-	wire.WriteJSON(w, http.StatusOK, tasks)
-	return nil
+	return answer(w, http.StatusOK, tasks)
 }
 
 // listQuery reads the list's query.
@@ -123,8 +121,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	wire.WriteJSON(w, http.StatusOK, t.Masked())
-	return nil
+	return answer(w, http.StatusOK, t.Masked())
 }
 
 // stop serves DELETE /tasks/{taskID}.
