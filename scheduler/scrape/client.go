@@ -43,8 +43,8 @@ func NewClient(ctx context.Context, c config.HTTPClientConfig) (*http.Client, er
 	wrap := credentials(c)
 	base := func(t *tls.Config) (http.RoundTripper, error) { return newTransport(c, t, maxIdle()), nil }
 	files := config.TLSRoundTripperSettings{
-		CA:   secret(string(c.TLSConfig.CA), c.TLSConfig.CAFile),
-		Cert: secret(string(c.TLSConfig.Cert), c.TLSConfig.CertFile),
+		CA:   secret(c.TLSConfig.CA, c.TLSConfig.CAFile),
+		Cert: secret(c.TLSConfig.Cert, c.TLSConfig.CertFile),
 		Key:  secret(string(c.TLSConfig.Key), c.TLSConfig.KeyFile),
 	}
 	var rt http.RoundTripper

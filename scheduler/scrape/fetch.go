@@ -68,7 +68,7 @@ func (f *fetcher) fetch(ctx context.Context, template *http.Request, buffer *byt
 	if err != nil {
 		return f.broken(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if failure := f.acceptable(response); failure != nil {
 		cancel()
 		return failure

@@ -3,6 +3,7 @@ package scrape
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -120,8 +121,8 @@ func TestBadAnswers(t *testing.T) {
 
 func failureOf(t *testing.T, r Result) *Failure {
 	t.Helper()
-	failure, ok := r.Err.(*Failure)
-	if !ok {
+	var failure *Failure
+	if !errors.As(r.Err, &failure) {
 		t.Fatalf("got %+v; want a failure", r)
 	}
 	return failure

@@ -38,10 +38,10 @@ func judged(text string, s Source) *judge {
 			if !simple {
 				return nil // wanted metrics are no histograms; what they would be is not the question
 			}
-			switch {
-			case in.Key == "":
+			switch in.Key {
+			case "":
 				j.numbers[in.Figure] = append(j.numbers[in.Figure], value)
-			case in.Key == "task":
+			case "task":
 				id, err := uuid.Parse(label(m, "task"))
 				if err != nil {
 					return nil

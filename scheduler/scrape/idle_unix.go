@@ -11,5 +11,5 @@ func maxIdle() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return defaultIdle
 	}
-	return idleWithin(uint64(limit.Cur))
+	return idleWithin(uint64(limit.Cur)) //nolint:unconvert // it is signed on FreeBSD
 }

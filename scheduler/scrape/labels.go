@@ -3,6 +3,7 @@ package scrape
 import (
 	"bytes"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 )
@@ -79,5 +80,5 @@ func resolve(p textparse.Parser, names []string, values [][]byte) (name string, 
 		}
 	}
 	_, twice := all.HasDuplicateLabelNames()
-	return all.Get(labels.MetricName), !twice
+	return all.Get(model.MetricNameLabel), !twice
 }

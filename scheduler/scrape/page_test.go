@@ -89,11 +89,11 @@ func TestAbsentIsNotZero(t *testing.T) {
 
 func TestRefusedPages(t *testing.T) {
 	good := workerPage(noon, 1)
-	with := func(old, new string) string {
-		if !strings.Contains(good, old) {
-			t.Fatalf("the page has no %q", old)
+	with := func(was, is string) string {
+		if !strings.Contains(good, was) {
+			t.Fatalf("the page has no %q", was)
 		}
-		return strings.Replace(good, old, new, 1)
+		return strings.Replace(good, was, is, 1)
 	}
 	for name, test := range map[string]struct {
 		page, metric string

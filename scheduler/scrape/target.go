@@ -59,11 +59,10 @@ type target struct {
 
 // memory is what a target's next reading is checked against and computed from.
 type memory struct {
-	clock    float64 // the node's clock at its last page
-	usage    usage
-	absent   figureSet // the figures that were absent from its last page
-	failed   bool
-	answered bool
+	clock  float64 // the node's clock at its last page
+	usage  usage
+	absent figureSet // the figures that were absent from its last page
+	failed bool
 }
 
 func (t Target) withDefaults() Target {
