@@ -156,18 +156,6 @@ func (p *program) interrupt() {
 	}
 }
 
-// kill is kill -9.
-func (p *program) kill() {
-	p.t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil {
-		p.t.Fatal(err)
-	}
-	<-p.ended
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.err = nil // as it was meant
-}
-
 // cube runs a client command to its end and returns what it printed.
 func cube(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()

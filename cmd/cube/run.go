@@ -116,7 +116,7 @@ func readTask(file string) (*task.Task, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the task file: %w", err)
 		}
-		defer opened.Close()
+		defer func() { _ = opened.Close() }() // it was only read
 		in = opened
 	}
 	body, err := io.ReadAll(io.LimitReader(in, wire.MaxBody+1))

@@ -25,5 +25,8 @@ func openRuntime(ctx context.Context, f *workerFlags, log *slog.Logger) (worker.
 	if err != nil {
 		return nil, err
 	}
-	return openDocker(ctx, docker.Config{Host: f.dockerHost, Owner: owner, CgroupParent: f.cgroupParent, Log: log})
+	return openDocker(ctx, docker.Config{
+		Host: f.dockerHost, Owner: owner, CgroupParent: f.cgroupParent, Log: log,
+		ProcPath: f.collector.procPath, SysPath: f.collector.sysPath,
+	})
 }
