@@ -47,18 +47,18 @@ func (c *claims) take(name string) <-chan struct{} {
 
 // takeLeftover holds the name if it is to be cleaned away: abandoned, or never
 // started and not about to be.
-func (c *claims) takeLeftover(name string, neverStarted bool) bool {
+func (c *claims) takeLeftover(name string, neverStarted bool) (held, abandoned bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, held := c.held[name]; held {
-		return false
+	if _, busy := c.held[name]; busy {
+		return false, false
 	}
-	if _, abandoned := c.abandoned[name]; !abandoned && !neverStarted {
-		return false
+	if _, abandoned = c.abandoned[name]; !abandoned && !neverStarted {
+		return false, false
 	}
 	c.held[name] = make(chan struct{})
 	delete(c.abandoned, name)
-	return true
+	return true, abandoned
 }
 
 // abandon marks a name, held by the caller, for the next cleaning.

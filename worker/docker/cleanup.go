@@ -37,26 +37,31 @@ func (r *Runtime) discard(ctx context.Context, name string) {
 func (r *Runtime) sweep(ctx context.Context, listed []container.Summary) {
 	for _, c := range listed {
 		name := summaryName(c)
-		neverStarted := c.State == container.StateCreated
-		if !r.claims.takeLeftover(name, neverStarted) {
+		held, abandoned := r.claims.takeLeftover(name, c.State == container.StateCreated)
+		if !held {
 			continue
 		}
-		// Not by force where the state alone tells: the engine then
-		// refuses if it was started since it was listed.
-		if err := r.removeLeftover(ctx, c.ID, !neverStarted); err != nil {
-			r.claims.abandon(name)
-			r.log.WarnContext(ctx, "a container that no run stands for could not be removed", "container", name, "err", err)
-		} else {
-			r.log.InfoContext(ctx, "removed a container that no run stands for", "container", name, "state", c.State)
-		}
+		r.sweepOne(ctx, name, c.ID, abandoned)
 		r.claims.release(name)
 	}
 }
 
-func (r *Runtime) removeLeftover(ctx context.Context, id string, force bool) error {
+// sweepOne removes a container; the caller holds its name. One that is only
+// said to have never been started may have been since it was listed: it is not
+// removed by force, so that the engine refuses.
+func (r *Runtime) sweepOne(ctx context.Context, name, id string, abandoned bool) {
 	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 	defer cancel()
-	return r.remove(ctx, id, force)
+	err := r.remove(ctx, id, abandoned)
+	switch {
+	case err == nil:
+		r.log.InfoContext(ctx, "removed a container that no run stands for", "container", name)
+	case abandoned:
+		r.claims.abandon(name)
+		r.log.WarnContext(ctx, "what a failed start left is not removed yet", "container", name, "err", err)
+	default:
+		r.log.DebugContext(ctx, "left a container that was listed as never started", "container", name, "err", err)
+	}
 }
 
 // summaryName is a listed container's name; the engine writes a slash first.

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"cube/worker"
 	"cube/worker/docker/dockertest"
 )
 
@@ -58,6 +57,6 @@ func testManyAtOnce(t *testing.T, image string) {
 	}
 	left, err := runtime.List(t.Context())
 	if err != nil || len(left) != 0 {
-		t.Errorf("left %v, %v", []worker.Run(left), err)
+		t.Errorf("left %v, %v", left, err)
 	}
 }

@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ const killTimeout = 5 * time.Second
 // its output is dropped. Where ctx ends first the command is killed, as far as
 // its process is in reach: the engine has no way to end one.
 func (r *Runtime) Exec(ctx context.Context, key worker.Key, command []string) (int, error) {
-	doing := fmt.Sprintf("run %q in container %s", command[0], containerName(key))
+	doing := "run a command in container " + containerName(key)
 	c, err := r.inspect(ctx, key)
 	if err != nil {
 		return 0, err

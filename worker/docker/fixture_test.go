@@ -30,6 +30,7 @@ func TestEngine(t *testing.T) {
 		{"logs followed", testLogsFollowed},
 		{"list", testList},
 		{"start is idempotent", testStartIsIdempotent},
+		{"sweep by an old list", testSweepByAnOldList},
 		{"start fails cleanly", testStartFailsCleanly},
 		{"cpu limit", testCpuLimit},
 		{"memory limit", testMemoryLimit},

@@ -84,7 +84,7 @@ func testUsage(t *testing.T, image string) {
 	waitForLine(t, direct, key, "done")
 	first, second := usage(t, direct, key), usage(t, asking, key)
 	for _, used := range []worker.Usage{first, second, usage(t, direct, key)} {
-		if used.CpuSeconds < 0.1 || used.CpuSeconds > 5 || used.MemoryBytes < 32<<20 || used.MemoryBytes > 64<<20 {
+		if used.CpuSeconds < 0.01 || used.CpuSeconds > 5 || used.MemoryBytes < 32<<20 || used.MemoryBytes > 64<<20 {
 			t.Errorf("after spinning for 0.3 s and taking 32 MiB it has used %+v", used)
 		}
 	}

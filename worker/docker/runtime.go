@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 	"github.com/prometheus/procfs"
@@ -112,7 +113,10 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 		looks:  make(chan struct{}, inspectsAtOnce),
 	}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	r.watch = newWatcher(api, cfg.Owner, log, r.sweep)
+	r.watch = newWatcher(api, cfg.Owner, log, func(ctx context.Context, all []container.Summary) {
+		// Removals take their time; the events must not wait for them.
+		r.group.Go(func() { r.sweep(ctx, all) })
+	})
 	r.group.Go(func() { r.watch.run(r.ctx) })
 	return r, nil
 }

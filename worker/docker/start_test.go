@@ -91,6 +91,21 @@ func testStartIsIdempotent(t *testing.T, image string) {
 	})
 }
 
+// The engine's list may be older than the start of what it lists.
+func testSweepByAnOldList(t *testing.T, image string) {
+	runtime := newRuntime(t, dockertest.Owner(t))
+	key, what := newTask(image, "forever")
+	run := start(t, runtime, key, what)
+	old := []container.Summary{{ID: run.Handle, Names: []string{"/cube-" + key.String()}, State: container.StateCreated}}
+	newer := []container.Summary{{ID: run.Handle, Names: []string{"/cube-" + key.String()}, State: container.StateRunning}}
+	for _, listed := range [][]container.Summary{old, newer, old} {
+		runtime.Sweep(t.Context(), listed)
+	}
+	if runs, err := runtime.List(t.Context()); err != nil || len(runs) != 1 || runs[0].Exit != nil {
+		t.Errorf("there is %+v, %v; want the run running", runs, err)
+	}
+}
+
 func testStartFailsCleanly(t *testing.T, image string) {
 	engine := dockertest.Client(t)
 	owner := dockertest.Owner(t)

@@ -29,7 +29,8 @@ type watcher struct {
 	engine eventSource
 	owner  string
 	log    *slog.Logger
-	// listed is called with all the owner's containers after each connection.
+	// listed is called with all the owner's containers after each
+	// connection, and is not to block. Its context ends with the connection.
 	listed func(context.Context, []container.Summary)
 	// doubted asks for a fresh connection; see doubt.
 	doubted chan struct{}
