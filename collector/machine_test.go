@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,4 +82,24 @@ func withStat(t testing.TB, first string) string {
 	}
 	_, rest, _ := strings.Cut(string(text), "\n")
 	return first + "\n" + rest
+}
+
+// treeWith copies the recorded tree with another text in one file.
+func treeWith(t testing.TB, name, text string) string {
+	t.Helper()
+	dir := copyMachine(t)
+	writeFile(t, dir, name, text)
+	return dir
+}
+
+// largeStat is the /proc/stat of a machine of that many CPUs and interrupts.
+func largeStat(cpus, interrupts int) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "cpu  %d 2560 512000 99999999 25600 0 5120 768 256 %d\n", 12800000, 7)
+	for i := range cpus {
+		fmt.Fprintf(&text, "cpu%d 50000 10 2000 390625 100 0 20 3 1 0\n", i)
+	}
+	text.WriteString("intr 123456789" + strings.Repeat(" 4321", interrupts) + "\n")
+	text.WriteString("ctxt 1\nbtime 1700000000\nprocesses 1\nprocs_running 1\nprocs_blocked 0\nsoftirq 55 1 2 3 4 5 6 7 8 9 10\n")
+	return text.String()
 }
