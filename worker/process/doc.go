@@ -28,7 +28,7 @@
 //	exit.json     how it ended; by the supervisor, or by the worker that found
 //	              the supervisor lost
 //	output.N.log  what it wrote, in the log format of the Kubernetes CRI
-//	supervisor.log  empty, unless a supervisor crashed
+//	supervisor.log  empty, unless a supervisor failed
 //
 // A record is written beside its place, fsynced and renamed. run.json is on
 // disk before the supervisor is told what to start, and what to start goes

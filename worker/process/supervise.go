@@ -154,7 +154,7 @@ func (t *supervised) finish(dir string) error {
 	record.Code = &code
 	switch {
 	case record.OOMKilled:
-		record.Error = "a process of it was killed for using more memory than its limit"
+		record.Error = "the kernel killed a process of it for want of memory"
 	case status.Signaled():
 		record.Error = fmt.Sprintf("killed by signal %d (%s)", int(status.Signal()), unix.SignalName(status.Signal()))
 	case outputErr != nil:
