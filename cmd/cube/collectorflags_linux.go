@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -18,14 +19,17 @@ type collectorFlags struct {
 	procPath, sysPath, rootPath string
 	dataRoot                    string
 	window                      time.Duration
+	mountPointsInclude          string
 	mountPointsExclude          string
+	fsTypesInclude              string
 	fsTypesExclude              string
+	scope                       string
 	readOnly                    bool
 }
 
 func defaultCollectorFlags() collectorFlags {
 	return collectorFlags{
-		procPath: "/proc", sysPath: "/sys", rootPath: "/", window: collector.DefaultWindow,
+		procPath: "/proc", sysPath: "/sys", rootPath: "/", scope: "auto", window: collector.DefaultWindow,
 		mountPointsExclude: collector.DefaultMountPointsExclude, fsTypesExclude: collector.DefaultFSTypesExclude,
 	}
 }
@@ -37,6 +41,12 @@ func (f *collectorFlags) add(cmd *kingpin.CmdClause) {
 	cmd.Flag("path.rootfs", "Where the host's / is seen.").Default(d.rootPath).StringVar(&f.rootPath)
 	cmd.Flag("path.data", "Directory that tasks' data is kept in, whose disk tasks are promised; by default the data directory.").StringVar(&f.dataRoot)
 	cmd.Flag("collector.cpu.window", "How long CPU usage is averaged over.").Default(d.window.String()).DurationVar(&f.window)
+	cmd.Flag("collector.scope", "Whose CPU and memory are measured: host, cgroup (that of the tasks), or auto.").
+		Default(d.scope).EnumVar(&f.scope, "auto", "host", "cgroup")
+	cmd.Flag("collector.filesystem.mount-points-include", "Regular expression of mount points to measure; others are left out.").
+		StringVar(&f.mountPointsInclude)
+	cmd.Flag("collector.filesystem.fs-types-include", "Regular expression of file system types to measure; others are left out.").
+		StringVar(&f.fsTypesInclude)
 	cmd.Flag("collector.filesystem.mount-points-exclude", "Regular expression of mount points to leave out.").
 		Default(d.mountPointsExclude).StringVar(&f.mountPointsExclude)
 	cmd.Flag("collector.filesystem.fs-types-exclude", "Regular expression of file system types to leave out.").
@@ -44,15 +54,29 @@ func (f *collectorFlags) add(cmd *kingpin.CmdClause) {
 	cmd.Flag("collector.filesystem.read-only", "Measure file systems that are mounted read-only, too.").BoolVar(&f.readOnly)
 }
 
+// matchesNothing is what an empty expression excludes.
+var matchesNothing = regexp.MustCompile(`\z.`)
+
 // open makes the collector of a worker.
 func (f *collectorFlags) open(w *workerFlags, log *slog.Logger) (*collector.Collector, error) {
-	points, err := regexp.Compile(f.mountPointsExclude)
+	scope, err := collector.ParseScope(f.scope)
 	if err != nil {
-		return nil, fmt.Errorf("--collector.filesystem.mount-points-exclude: %w", err)
+		return nil, err
 	}
-	types, err := regexp.Compile(f.fsTypesExclude)
-	if err != nil {
-		return nil, fmt.Errorf("--collector.filesystem.fs-types-exclude: %w", err)
+	filters := map[string]*regexp.Regexp{}
+	for flag, expression := range map[string]string{
+		"mount-points-include": f.mountPointsInclude, "mount-points-exclude": f.mountPointsExclude,
+		"fs-types-include": f.fsTypesInclude, "fs-types-exclude": f.fsTypesExclude,
+	} {
+		if expression == "" {
+			if strings.HasSuffix(flag, "exclude") {
+				filters[flag] = matchesNothing
+			}
+			continue
+		}
+		if filters[flag], err = regexp.Compile(expression); err != nil {
+			return nil, fmt.Errorf("--collector.filesystem.%s: %w", flag, err)
+		}
 	}
 	dataRoot := f.dataRoot
 	if dataRoot == "" {
@@ -61,7 +85,10 @@ func (f *collectorFlags) open(w *workerFlags, log *slog.Logger) (*collector.Coll
 	return collector.New(collector.Config{
 		ProcPath: f.procPath, SysPath: f.sysPath, RootPath: f.rootPath, DataRoot: dataRoot,
 		Window: f.window, MinWindow: min(collector.DefaultMinWindow, f.window), CPU: w.capacity.Cpu,
-		MountPointsExclude: points, FSTypesExclude: types, ReadOnly: f.readOnly, Log: log,
+		Scope: scope, Cgroup: w.cgroupParent,
+		MountPointsInclude: filters["mount-points-include"], MountPointsExclude: filters["mount-points-exclude"],
+		FSTypesInclude: filters["fs-types-include"], FSTypesExclude: filters["fs-types-exclude"],
+		ReadOnly: f.readOnly, Log: log,
 	})
 }
 

@@ -75,7 +75,7 @@ func (c *cli) manager(ctx context.Context, f *managerFlags) error {
 	if err != nil {
 		return err
 	}
-	log.Info("manager is serving", "url", m.endpoint.url, "data", f.dataDir, "policy", f.policy)
+	log.Info("manager is serving", "url", m.endpoint.url, "metrics", m.endpoint.metricsURL(), "data", f.dataDir, "policy", f.policy)
 	return errors.Join(m.Run(ctx), m.Close())
 }
 

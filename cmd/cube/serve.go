@@ -29,6 +29,7 @@ type webFlags struct {
 	tokenFile      string
 	noOwnMetrics   bool
 	maxRequests    int
+	pprof          bool
 }
 
 func (f *webFlags) add(cmd *kingpin.CmdClause, defaultAddress string) {
@@ -46,6 +47,7 @@ func (f *webFlags) add(cmd *kingpin.CmdClause, defaultAddress string) {
 		StringVar(&f.tokenFile)
 	cmd.Flag("web.disable-exporter-metrics", "Leave out the metrics about this program itself (go_*, process_*, promhttp_*).").
 		BoolVar(&f.noOwnMetrics)
+	cmd.Flag("web.enable-pprof", "Serve profiles of this program below /debug/pprof/.").BoolVar(&f.pprof)
 	cmd.Flag("web.max-requests", "Scrapes answered at the same time; 0 is no limit.").Default("40").IntVar(&f.maxRequests)
 }
 
@@ -120,12 +122,24 @@ func reachableURL(scheme string, addr *net.TCPAddr) *url.URL {
 	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(addr.Port))}
 }
 
+// metricsURL is where metrics are: the endpoint's own URL, or that of their
+// address.
+func (e *endpoint) metricsURL() *url.URL {
+	if e.metrics == nil {
+		return e.url
+	}
+	return reachableURL(e.url.Scheme, e.metrics.Addr())
+}
+
 // Serve answers until ctx ends: handler behind the guard, with health and
 // metrics beside it. Metrics on an address of their own need no guard.
 func (e *endpoint) Serve(ctx context.Context, f *webFlags, handler, metrics http.Handler) error {
 	mux := http.NewServeMux()
 	e.health.Register(mux)
 	mux.Handle("/", handler)
+	if f.pprof {
+		registerPprof(mux)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if e.metrics == nil {
 		mux.Handle("GET "+f.telemetryPath, metrics)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"cube/collector"
@@ -93,7 +94,7 @@ func (c *cli) worker(ctx context.Context, f *workerFlags) error {
 	if err != nil {
 		return err
 	}
-	log.Info("worker is serving", "url", w.endpoint.url, "data", f.dataDir, "runtime", f.runtime)
+	log.Info("worker is serving", "url", w.endpoint.url, "metrics", w.endpoint.metricsURL(), "data", f.dataDir, "runtime", f.runtime)
 	return errors.Join(w.Run(ctx), w.Close())
 }
 
@@ -154,7 +155,7 @@ func (w *runningWorker) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	w.metrics, err = f.web.metricsHandler(w.log, w.collector, w.worker.Collector(), nodeInfo(name, f.runtime))
+	w.metrics, err = f.web.machinePage(w.log, measured{w.collector}, w.worker.Collector(), nodeInfo(name, f.runtime))
 	if err != nil || f.join == "" {
 		return err
 	}
@@ -179,6 +180,14 @@ func (f *workerFlags) advertised(own *url.URL) (base, name string, err error) {
 		return reached.String(), f.nodeName, nil
 	}
 	return reached.String(), reached.Host, nil
+}
+
+// measured is the collector as a page's machine.
+type measured struct{ *collector.Collector }
+
+// Narrow implements measuredMachine.
+func (m measured) Narrow(collect, exclude []string) (prometheus.TransactionalGatherer, error) {
+	return m.Select(collect, exclude)
 }
 
 // capacity is what the collector says the machine has.
@@ -206,7 +215,13 @@ const stopAllTimeout = 2 * time.Minute
 // Run serves and runs tasks until ctx ends. With drain it then stops the tasks
 // and waits for them; otherwise they go on without it.
 func (w *runningWorker) Run(ctx context.Context) error {
-	handler := api.New(api.Config{Worker: w.worker, Stats: w.stats, Log: w.log})
+	landing, err := w.flags.web.landingPage()
+	if err != nil {
+		return err
+	}
+	handler := http.NewServeMux()
+	handler.Handle("/", api.New(api.Config{Worker: w.worker, Stats: w.stats, Log: w.log}))
+	handler.Handle("GET /{$}", landing)
 	// The worker outlives the signal where it has to stop its tasks first.
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
