@@ -90,6 +90,7 @@ func (a authority) server(t *testing.T, h http.Handler, clients *authority) *htt
 		s.TLS.ClientCAs.AddCert(clients.cert)
 	}
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are expected
+	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -264,6 +265,34 @@ func TestClientCertificateIsReloaded(t *testing.T) {
 	})
 	if _, err := get(t, clientFor(t, dir, "tls_config: {ca_file: DIR/ca.pem}"), srv.URL); err == nil {
 		t.Error("a client without a certificate got in")
+	}
+}
+
+// Over HTTP/2 a page has frames instead of a length; it is whole or an error.
+func TestScrapeOverHTTP2(t *testing.T) {
+	t.Parallel()
+	dir, a := t.TempDir(), newAuthority(t)
+	write(t, filepath.Join(dir, "ca.pem"), a.pem)
+	var cutOff atomic.Bool
+	var proto atomic.Value
+	srv := a.server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proto.Store(r.Proto)
+		handler(func() string { return workerPage(noon, 20) }).ServeHTTP(w, r)
+		if cutOff.Load() {
+			panic(http.ErrAbortHandler)
+		}
+	}), nil)
+	client := clientFor(t, dir, "tls_config: {ca_file: DIR/ca.pem}")
+	s := newSink()
+	result := scrapeOnce(t, configFor(t, client, s), s, Target{Node: "w1", URL: srv.URL})
+	if result.Err != nil || len(result.Reading.Tasks) != 20 || proto.Load() != "HTTP/2.0" {
+		t.Errorf("got %+v by %v", result, proto.Load())
+	}
+	cutOff.Store(true)
+	s = newSink()
+	failure := failureOf(t, scrapeOnce(t, configFor(t, client, s), s, Target{Node: "w1", URL: srv.URL}))
+	if failure.Outcome != Unreachable && failure.Outcome != BadPage {
+		t.Errorf("a page cut off: %v", failure)
 	}
 }
 

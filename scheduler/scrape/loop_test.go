@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -255,9 +257,48 @@ func TestSetTargets(t *testing.T) {
 	})
 }
 
-// The last good reading is the consumer's to keep: a failure carries nothing
-// that could be taken for one.
-func TestFailureCarriesNoFigures(t *testing.T) {
+// A metric that was renamed, or a node that fails, is told once and not in every
+// round.
+func TestWhatIsLostIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var page atomic.Value
+		page.Store(workerPage(noon, 0))
+		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			return answer(r, page.Load().(string), 0)
+		})}
+		var log strings.Builder // written by one target's scrapes, one after the other
+		config := configFor(t, client, newSink())
+		config.Log = slog.New(slog.NewTextHandler(&log, nil))
+		_, stop := start(t, config, targets(1)...)
+		elapse(15 * time.Second)
+		page.Store(strings.ReplaceAll(workerPage(noon, 0), "cube_cpu_usage_ratio", "cube_cpu_busy_ratio"))
+		elapse(15 * time.Second)
+		page.Store("garbage\n")
+		elapse(15 * time.Second)
+		page.Store(workerPage(noon, 0))
+		elapse(15 * time.Second)
+		stop()
+		var said []string
+		for line := range strings.Lines(log.String()) {
+			_, message, _ := strings.Cut(line, "msg=")
+			message, _, _ = strings.Cut(message, " err=")
+			said = append(said, strings.TrimSpace(message))
+		}
+		want := []string{
+			`"What a node's page lacks has changed" node=w0000 absent=[cube_cpu_usage_ratio]`,
+			`"A node could not be read" node=w0000 url=http://w0000:5556/metrics result=bad_page`,
+			`"What a node's page lacks has changed" node=w0000 absent=[]`,
+			`"A node can be read again" node=w0000`,
+		}
+		if diff := cmp.Diff(want, said); diff != "" {
+			t.Errorf("the log differs (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A failed query became a fresh 0 % elsewhere. The last good reading is the
+// consumer's to keep: a failure carries nothing that could be taken for one.
+func TestFailedScrapeIsNoFreshZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pages := []string{workerPage(time.Now(), 1), "garbage\n", workerPage(time.Now().Add(time.Hour), 1)}
 		n := 0

@@ -127,5 +127,16 @@ func (p *page) name(f Figure) string {
 	return p.source.metric(f)
 }
 
-// absent returns the figures that the source has and the page had not.
-func (p *page) absent() figureSet { return p.source.has &^ p.seen }
+// absent returns the figures that the source has and the page had not. A node
+// without tasks has no figures of tasks, and lacks none.
+func (p *page) absent() figureSet {
+	var tasks figureSet
+	for f := TaskCpuSeconds; f < figures; f++ {
+		tasks.add(f)
+	}
+	lacking := p.source.has &^ p.seen
+	if p.seen&tasks == 0 {
+		lacking &^= tasks
+	}
+	return lacking
+}
