@@ -17,7 +17,8 @@ import (
 
 // TestEngine holds all tests on the real engine, which share one image.
 func TestEngine(t *testing.T) {
-	image := dockertest.Image(t)
+	program := dockertest.Build(t)
+	image := dockertest.Import(t, dockertest.Client(t), program)
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, string)
@@ -49,7 +50,8 @@ func TestEngine(t *testing.T) {
 		{"exec outlives its time", testExecOutlivesItsTime},
 		{"exec in a run that ends", testExecInARunThatEnds},
 		{"check", testCheck},
-		{"pull", testPull},
+		{"pull", func(t *testing.T, _ string) { testPull(t, program) }},
+		{"image of its own", func(t *testing.T, _ string) { testImageOfItsOwn(t, program) }},
 		{"many at once", testManyAtOnce},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,8 +15,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
 
 	"cube/worker/docker/dockertest"
 )
@@ -39,14 +43,15 @@ func newRegistry(t *testing.T) *registry {
 	return r
 }
 
-// put has the tag mean an image of the program, with these arguments, and
-// returns the ID it will have.
-func (r *registry) put(t *testing.T, program []byte, args ...string) string {
+// put has the tag mean an image of the program, with these arguments and what
+// else there is to its configuration, and returns the ID it will have.
+func (r *registry) put(t *testing.T, program []byte, more map[string]any, args ...string) string {
 	t.Helper()
+	settings := map[string]any{"Entrypoint": []string{dockertest.Program}, "Cmd": args}
+	maps.Copy(settings, more)
 	layer := layerOf(t, program)
 	config := encode(t, map[string]any{
-		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"Entrypoint": []string{dockertest.Program}, "Cmd": args},
+		"architecture": runtime.GOARCH, "os": "linux", "config": settings,
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
 	})
 	packed := compress(t, layer)
@@ -90,25 +95,18 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-func testPull(t *testing.T, _ string) {
-	engine := dockertest.Client(t)
-	from := newRegistry(t)
+func testPull(t *testing.T, path string) {
+	engine, from := dockertest.Client(t), newRegistry(t)
 	var ids []string
-	t.Cleanup(func() {
-		for _, id := range ids {
-			if _, err := engine.ImageRemove(cleanup(t), id, image.RemoveOptions{Force: true, PruneChildren: true}); err != nil {
-				t.Errorf("remove a pulled image: %v", err)
-			}
-		}
-	})
+	t.Cleanup(func() { removeImages(t, engine, ids) })
 	owner := dockertest.Owner(t)
 	r := newRuntime(t, owner)
-	program, err := os.ReadFile(dockertest.Build(t))
+	program, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	ids = append(ids, from.put(t, program, "exit", "1"))
+	ids = append(ids, from.put(t, program, nil, "exit", "1"))
 	for _, test := range []struct {
 		name   string
 		policy string
@@ -122,7 +120,7 @@ func testPull(t *testing.T, _ string) {
 		{"the changed one is there", "", 2, 2},
 	} {
 		if test.code == 2 && test.policy == "always" {
-			ids = append(ids, from.put(t, program, "exit", "2"))
+			ids = append(ids, from.put(t, program, nil, "exit", "2"))
 		}
 		key, what := newTask(from.name)
 		what.Image, what.ImagePullPolicy = from.name, test.policy
@@ -138,6 +136,64 @@ func testPull(t *testing.T, _ string) {
 	what.ImagePullPolicy = ""
 	if run, err := r.Start(t.Context(), key, what); err == nil || !strings.Contains(err.Error(), what.Image) {
 		t.Errorf("started as %+v, %v; want an error that names the image", run, err)
+	}
+}
+
+// What an image says of itself counts, as far as it is the task's business.
+func testImageOfItsOwn(t *testing.T, path string) {
+	engine, from := dockertest.Client(t), newRegistry(t)
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{from.put(t, program, map[string]any{
+		"StopSignal":   "SIGINT",
+		"Env":          []string{"FROM=image"},
+		"Volumes":      map[string]any{"/data": struct{}{}},
+		"ExposedPorts": map[string]any{"1234/tcp": struct{}{}},
+		"Healthcheck":  map[string]any{"Test": []string{"CMD", dockertest.Program, "exit", "1"}},
+	}, "env", "FROM", "deaf", "out", "ready", "forever")}
+	t.Cleanup(func() { removeImages(t, engine, ids) })
+	r := newRuntime(t, dockertest.Owner(t))
+	key, what := newTask(from.name) // with the image's command
+	what.ImagePullPolicy = ""
+	run := start(t, r, key, what)
+	waitForLine(t, r, key, "ready")
+	if got := output(t, r, key, all()); got != "image\nready\n" {
+		t.Errorf("it wrote %q", got)
+	}
+	c, err := engine.ContainerInspect(t.Context(), run.Handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.State.Health != nil {
+		t.Error("the image's health check is run, and nobody asks for it")
+	}
+	if len(run.HostPorts) != 0 {
+		t.Errorf("a port that only the image exposes is published: %v", run.HostPorts)
+	}
+	if len(c.Mounts) != 1 {
+		t.Fatalf("mounts: %+v; want the image's volume", c.Mounts)
+	}
+	// SIGTERM would be ignored; a Go program that SIGINT ends has code 2.
+	if err := r.Stop(t.Context(), key, time.Minute); err != nil {
+		t.Fatalf("stop: %v", err)
+	}
+	wantCode(t, wait(t, r, key), 2)
+	if err := r.Remove(t.Context(), key); err != nil {
+		t.Fatalf("remove: %v", err)
+	}
+	if _, err := engine.VolumeInspect(t.Context(), c.Mounts[0].Name); !errdefs.IsNotFound(err) {
+		t.Errorf("the image's anonymous volume is left: %v", err)
+	}
+}
+
+func removeImages(t *testing.T, engine *client.Client, ids []string) {
+	t.Helper()
+	for _, id := range ids {
+		if _, err := engine.ImageRemove(cleanup(t), id, image.RemoveOptions{Force: true, PruneChildren: true}); err != nil {
+			t.Errorf("remove a pulled image: %v", err)
+		}
 	}
 }
 
@@ -161,7 +217,10 @@ func layerOf(t *testing.T, program []byte) []byte {
 func compress(t *testing.T, data []byte) []byte {
 	t.Helper()
 	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
+	w, err := gzip.NewWriterLevel(&packed, gzip.NoCompression) // quick; the engine does not mind
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := w.Write(data); err != nil {
 		t.Fatal(err)
 	}
