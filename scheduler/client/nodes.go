@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"cube/worker/wire"
 )
@@ -27,3 +28,38 @@ func (c *Client) Join(ctx context.Context, join wire.Join) (wire.Node, error) {
 	_, err = c.ask(ctx, http.MethodPost, "/nodes", nil, body, &node)
 	return node, err
 }
+
+// Node returns one node. An unknown one is a [*wire.Error] with the code
+// not_found.
+func (c *Client) Node(ctx context.Context, name string) (wire.Node, error) {
+	var node wire.Node
+	_, err := c.ask(ctx, http.MethodGet, nodePath(name, ""), nil, nil, &node)
+	return node, err
+}
+
+// Drain has a node take no new tasks.
+func (c *Client) Drain(ctx context.Context, name string) (wire.Node, error) {
+	var node wire.Node
+	_, err := c.ask(ctx, http.MethodPost, nodePath(name, "/drain"), nil, []byte("{}"), &node)
+	return node, err
+}
+
+// Resume has a draining node take tasks again.
+func (c *Client) Resume(ctx context.Context, name string) (wire.Node, error) {
+	var node wire.Node
+	_, err := c.ask(ctx, http.MethodPost, nodePath(name, "/resume"), nil, []byte("{}"), &node)
+	return node, err
+}
+
+// RemoveNode takes a node out of the fleet. One with live tasks is refused
+// unless force is set: then they are placed anew at once.
+func (c *Client) RemoveNode(ctx context.Context, name string, force bool) error {
+	query := url.Values{}
+	if force {
+		query.Set("force", "1")
+	}
+	_, err := c.ask(ctx, http.MethodDelete, nodePath(name, ""), query, nil, nil)
+	return err
+}
+
+func nodePath(name, rest string) string { return "/nodes/" + url.PathEscape(name) + rest }
