@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/procfs"
@@ -30,6 +31,7 @@ type Collector struct {
 	disks    *statfsCaller
 
 	saidPressure sync.Once
+	dataFailing  atomic.Bool // whether the log has it
 }
 
 // New makes a collector. The error says what of the configuration cannot be, or

@@ -39,20 +39,32 @@ func (c *Collector) readDataRoot() (diskReading, error) {
 
 // collectDisks asks all file systems at once. One that fails says so itself.
 func (c *Collector) collectDisks(_ time.Time, p *page) error {
-	mounts, paths, err := c.mounts.read()
+	asked, err := c.mounts.read()
 	if err != nil {
 		return err
 	}
-	results := c.disks.all(paths, c.cfg.StatfsTimeout)
-	for i, m := range mounts {
+	results := c.disks.all(asked.paths, c.cfg.StatfsTimeout)
+	for i, m := range asked.mounts {
 		p.setDisk(m, &results[i])
 	}
-	if data := &results[len(mounts)]; data.err == nil {
+	data := &results[asked.data]
+	if data.err == nil {
 		r := diskOf(&data.buf)
 		p.set(dataDiskTotal, r.total, nil)
 		p.set(dataDiskAvailable, r.available, nil)
 	}
+	c.logData(data.err)
 	return nil
+}
+
+// logData says that the data root began to fail: where no mount is known that
+// holds it, no cube_disk_device_error says so.
+func (c *Collector) logData(err error) {
+	if err != nil && c.dataFailing.CompareAndSwap(false, true) {
+		c.cfg.Log.Warn("the file system of tasks' data cannot be measured", "path", c.cfg.DataRoot, "err", err)
+	} else if err == nil && c.dataFailing.Load() {
+		c.dataFailing.Store(false)
+	}
 }
 
 func (p *page) setDisk(m mount, result *statfsResult) {

@@ -32,9 +32,8 @@ type mountTable struct {
 	proc procfs.FS
 	file *kernelFile // its lock guards what follows
 
-	text   []byte // what mounts was made of
-	mounts []mount
-	paths  []string // what to ask statfs for: the mounts in their order, then the data root
+	text  []byte // what asked was made of; nil where that has to be made anew
+	asked disksToAsk
 }
 
 // newMountTable chooses whose mounts are read. Those of process 1 are the host's,
@@ -50,26 +49,34 @@ func newMountTable(cfg Config, proc procfs.FS) *mountTable {
 	return &mountTable{cfg: cfg, proc: proc, file: newKernelFile(path, mountinfoLimit, cfg.Now)}
 }
 
-// read returns the mounts, and the paths to ask. Both are shared: they are not to
-// be changed.
-func (t *mountTable) read() ([]mount, []string, error) {
+// disksToAsk are the mounts, the path to ask for each, and which of the paths is
+// the data root: one beyond the mounts' where none of them holds it. They are
+// shared, and not to be changed.
+type disksToAsk struct {
+	mounts []mount
+	paths  []string
+	data   int
+}
+
+// read returns what there is to ask now.
+func (t *mountTable) read() (disksToAsk, error) {
 	t.file.mu.Lock()
 	defer t.file.mu.Unlock()
-	if t.mounts != nil && t.file.unchanged() {
-		return t.mounts, t.paths, nil
+	if t.text != nil && t.file.unchanged() {
+		return t.asked, nil
 	}
 	text, err := t.file.read(never)
 	if err != nil {
-		t.mounts = nil
-		return nil, nil, err
+		t.text = nil
+		return disksToAsk{}, err
 	}
-	if t.mounts == nil || !bytes.Equal(text, t.text) {
+	if t.text == nil || !bytes.Equal(text, t.text) {
 		if err := t.parse(text); err != nil {
-			t.mounts = nil
-			return nil, nil, fmt.Errorf("%s: %w", t.file.path, err)
+			t.text = nil
+			return disksToAsk{}, fmt.Errorf("%s: %w", t.file.path, err)
 		}
 	}
-	return t.mounts, t.paths, nil
+	return t.asked, nil
 }
 
 // parse makes the mounts anew, by procfs, which reads the file itself: that may
@@ -82,12 +89,7 @@ func (t *mountTable) parse(text []byte) error {
 	if err != nil {
 		return err
 	}
-	t.mounts = t.choose(infos)
-	t.paths = make([]string, 0, len(t.mounts)+1)
-	for _, m := range t.mounts {
-		t.paths = append(t.paths, filepath.Join(t.cfg.RootPath, m.point))
-	}
-	t.paths = append(t.paths, t.cfg.DataRoot)
+	t.asked = t.choose(infos)
 	t.text = bytes.Clone(text)
 	return nil
 }
@@ -102,7 +104,7 @@ func (t *mountTable) infos() ([]*procfs.MountInfo, error) {
 // choose leaves out what the filters leave out, all but one mount of a
 // device (bind mounts), and what another mount hides. The mount that holds the
 // data root stays, whatever the filters say.
-func (t *mountTable) choose(infos []*procfs.MountInfo) []mount {
+func (t *mountTable) choose(infos []*procfs.MountInfo) disksToAsk {
 	visible := map[string]*procfs.MountInfo{} // the last mount on a point hides those before
 	for _, info := range infos {
 		info.MountPoint = unescape(info.MountPoint)
@@ -118,14 +120,33 @@ func (t *mountTable) choose(infos []*procfs.MountInfo) []mount {
 			chosen[info.MajorMinorVer] = info
 		}
 	}
-	mounts := make([]mount, 0, len(chosen))
+	var mounts []mount
 	for _, info := range chosen {
 		mounts = append(mounts, newMount(info))
 	}
 	slices.SortFunc(mounts, func(a, b mount) int {
 		return slices.Compare(a.labels.values, b.labels.values)
 	})
-	return mounts
+	return t.pathsOf(mounts, dataPoint)
+}
+
+// pathsOf says where to ask. The mount that holds the data root is asked there:
+// where a quota bounds that directory the answer is the quota's, and a mount that
+// hangs holds up one call, not two.
+func (t *mountTable) pathsOf(mounts []mount, dataPoint string) disksToAsk {
+	asked := disksToAsk{mounts: mounts, data: len(mounts)}
+	for i, m := range mounts {
+		if m.point == dataPoint {
+			asked.data = i
+			asked.paths = append(asked.paths, t.cfg.DataRoot)
+			continue
+		}
+		asked.paths = append(asked.paths, filepath.Join(t.cfg.RootPath, m.point))
+	}
+	if asked.data == len(mounts) {
+		asked.paths = append(asked.paths, t.cfg.DataRoot)
+	}
+	return asked
 }
 
 // newMount makes the labels, which have to be UTF-8; a mount point need not be.
@@ -162,6 +183,9 @@ func (t *mountTable) dataMountPoint(visible map[string]*procfs.MountInfo) string
 	path, err := filepath.Abs(t.cfg.DataRoot)
 	if err != nil {
 		return ""
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
 	}
 	if inside, err := filepath.Rel(t.cfg.RootPath, path); err == nil && !strings.HasPrefix(inside, "..") {
 		path = filepath.Join("/", inside)

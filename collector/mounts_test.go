@@ -3,6 +3,7 @@ package collector
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -26,11 +27,11 @@ func TestRealMountsComeAndGo(t *testing.T) {
 	})
 	measured := func(point string) bool {
 		t.Helper()
-		mounts, paths, err := c.mounts.read()
-		if err != nil || len(paths) != len(mounts)+1 {
-			t.Fatalf("%d mounts, %d paths, %v", len(mounts), len(paths), err)
+		asked, err := c.mounts.read()
+		if err != nil {
+			t.Fatal(err)
 		}
-		return slices.ContainsFunc(mounts, func(m mount) bool { return m.point == point })
+		return slices.ContainsFunc(asked.mounts, func(m mount) bool { return m.point == point })
 	}
 	dir := filepath.Join(t.TempDir(), "with space")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -51,5 +52,56 @@ func TestRealMountsComeAndGo(t *testing.T) {
 		if !seen {
 			t.Fatal("not measured though mounted")
 		}
+	}
+}
+
+// The mounts of the recorded machine: each device once, what hides and what is
+// hidden, and the mount that holds the data root whatever the filters say.
+func TestChoiceOfMounts(t *testing.T) {
+	const root = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+	for name, test := range map[string]struct {
+		table string
+		cfg   Config
+		want  []string // device at mount point, from path
+	}{
+		"a bind mount of a part": {root + "23 22 8:1 /srv /bind rw - ext4 /dev/sda1 rw\n", Config{}, []string{"/dev/sda1 at / from /"}},
+		"bind mounts only, the shorter": {"23 1 8:1 /b /bind/b rw - ext4 /dev/sda1 rw\n24 1 8:1 /a /a rw - ext4 /dev/sda1 rw\n", Config{DataRoot: "/x"},
+			[]string{"/dev/sda1 at /a from /a", "from /x"}},
+		"a mount over a mount":  {root + "23 22 8:2 / /mnt rw - ext4 /dev/old rw\n24 23 8:3 / /mnt rw - xfs /dev/new rw\n", Config{}, []string{"/dev/new at /mnt from /mnt", "/dev/sda1 at / from /"}},
+		"escapes":               {root + `23 22 8:2 / /a\040b\011c\134d rw - ext4 /dev/my\040disk rw` + "\n", Config{}, []string{"/dev/my disk at /a b\tc\\d from /a b\tc\\d", "/dev/sda1 at / from /"}},
+		"not UTF-8":             {root + "23 22 8:2 / /a\xff rw - ext4 /dev/sdb rw\n", Config{}, []string{"/dev/sda1 at / from /", "/dev/sdb at /a\uFFFD from /a\xff"}},
+		"pseudo, and read-only": {root + "23 22 0:5 / /proc rw - proc proc rw\n24 22 0:6 / /tmp rw - tmpfs tmpfs rw\n25 22 11:0 / /cd ro - ext4 /dev/sr0 ro\n", Config{}, []string{"/dev/sda1 at / from /"}},
+		"the data root in memory": {root + "24 22 0:6 / /tmp rw - tmpfs tmpfs rw\n", Config{DataRoot: "/tmp/none/data"},
+			[]string{"/dev/sda1 at / from /", "tmpfs at /tmp from /tmp/none/data"}},
+		"only what is asked for": {root + "23 22 8:2 / /mnt rw - xfs /dev/sdb rw\n", Config{DataRoot: "/mnt/none", FSTypesInclude: regexp.MustCompile("^btrfs$")},
+			[]string{"/dev/sdb at /mnt from /mnt/none"}},
+		"a host's root elsewhere": {root + "23 22 8:2 / /mnt rw - xfs /dev/sdb rw\n", Config{RootPath: "/host", DataRoot: "/host/mnt/none"},
+			[]string{"/dev/sda1 at / from /host", "/dev/sdb at /mnt from /host/mnt/none"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if test.cfg.DataRoot == "" {
+				test.cfg.DataRoot = "/"
+			}
+			test.cfg.ProcPath = treeWith(t, "1/mountinfo", test.table)
+			asked, err := newCollector(t, test.cfg).mounts.read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for i, path := range asked.paths {
+				line := "from " + path
+				if i < len(asked.mounts) {
+					m := asked.mounts[i]
+					line = m.device + " at " + m.labels.values[2] + " " + line
+				}
+				got = append(got, line)
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if asked.paths[asked.data] != test.cfg.DataRoot {
+				t.Errorf("the data root is asked at %s", asked.paths[asked.data])
+			}
+		})
 	}
 }
