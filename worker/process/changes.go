@@ -44,7 +44,7 @@ func (c *changes) follow(dir string) (<-chan struct{}, func(), error) {
 // start starts watching, at the first follower. The caller holds the lock.
 func (c *changes) start() error {
 	if c.closed {
-		return errors.New("the process runtime is closed")
+		return errClosed
 	}
 	if c.watcher != nil {
 		return nil

@@ -217,7 +217,7 @@ func TestTaskInheritsNoDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd) //nolint:errcheck // only read
+	defer unix.Close(fd)
 	rt := newRuntime(t, Config{})
 	r := startCommand(t, rt, testCommand(t, "descriptors")...)
 	wait(t, rt, r.Key)

@@ -204,7 +204,7 @@ func (l *logReader) wait() error {
 	case <-l.ctx.Done():
 		return l.ctx.Err()
 	case <-l.runtime:
-		return errors.New("the process runtime is closed")
+		return errClosed
 	}
 }
 

@@ -153,7 +153,7 @@ func firstLines(t testing.TB, rt *Runtime, key worker.Key, n int) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // does not fail
+	defer r.Close()
 	var text strings.Builder
 	for buf := make([]byte, 4096); strings.Count(text.String(), "\n") < n; {
 		k, err := r.Read(buf)

@@ -69,12 +69,12 @@ func TestOutputIsRotatedAndFollowedThroughIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer gate.Close() //nolint:errcheck // the test is over
+	defer gate.Close()
 	l, err := rt.Logs(t.Context(), r.Key, worker.LogOptions{Tail: -1, Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // does not fail
+	defer l.Close()
 	var got bytes.Buffer
 	for passed, buf := 0, make([]byte, 1000); ; {
 		n, err := l.Read(buf)

@@ -32,11 +32,8 @@ func (rt *Runtime) findRuns() error {
 		if err != nil {
 			return fmt.Errorf("run %s: %w", key, err)
 		}
-		if r == nil {
-			continue
-		}
-		if err := rt.adopt(r); err != nil {
-			return err
+		if r != nil {
+			rt.adopt(r)
 		}
 	}
 	return nil

@@ -83,7 +83,7 @@ func (rt *Runtime) wait(ctx context.Context, r *run) (worker.Exit, error) {
 	case <-ctx.Done():
 		return worker.Exit{}, ctx.Err()
 	case <-rt.ctx.Done():
-		return worker.Exit{}, errors.New("the process runtime is closed")
+		return worker.Exit{}, errClosed
 	}
 }
 

@@ -36,6 +36,9 @@ type Runtime struct {
 	closed bool
 }
 
+// errClosed says that Close was called.
+var errClosed = errors.New("the process runtime is closed")
+
 var _ worker.Runtime = (*Runtime)(nil)
 
 // New opens the directory, finds the runs there are, and goes on watching
@@ -151,17 +154,13 @@ func (rt *Runtime) lookup(key worker.Key) (*run, error) {
 	return nil, fmt.Errorf("%w: %s", worker.ErrUnknownRun, key)
 }
 
-// adopt adds a run and, while it runs, watches it.
-func (rt *Runtime) adopt(r *run) error {
+// adopt adds a run and, while it runs, watches it. A run that was started while
+// the runtime was closed goes on, as all do, for the next worker to find.
+func (rt *Runtime) adopt(r *run) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	rt.known[r.record.Key] = r
-	if r.ended() {
-		return nil
+	if !rt.closed && !r.ended() {
+		rt.tasks.Go(func() { rt.watch(r) })
 	}
-	if rt.closed {
-		return fmt.Errorf("run %s goes on unwatched: the process runtime is closed", r.record.Key)
-	}
-	rt.tasks.Go(func() { rt.watch(r) })
-	return nil
 }

@@ -197,3 +197,35 @@ func TestRestartedWorkerFindsItsRuns(t *testing.T) {
 		t.Errorf("the ended run printed %q", got)
 	}
 }
+
+func TestClosedRuntimeLeavesTheRunsAlone(t *testing.T) {
+	dir := t.TempDir()
+	rt := newRuntime(t, Config{Dir: dir})
+	r := startCommand(t, rt, "sleep", "1000")
+	output, err := rt.Logs(t.Context(), r.Key, worker.LogOptions{Follow: true, Tail: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waited, read := make(chan error), make(chan error)
+	go func() { _, err := rt.Wait(t.Context(), r.Key); waited <- err }()
+	go func() { _, err := output.Read(make([]byte, 1)); read <- err }()
+	if err := rt.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-waited; err == nil {
+		t.Error("a wait on a closed runtime has an answer")
+	}
+	if err := <-read; err == nil {
+		t.Error("a reader of a closed runtime reads on")
+	}
+	if err := output.Close(); err != nil {
+		t.Error(err)
+	}
+	if !alive(pidOf(t, r)) {
+		t.Error("the run has ended")
+	}
+	if _, err := rt.Start(t.Context(), worker.Key{Task: uuid.New()}, &task.Task{Command: []string{"true"}}); err == nil {
+		t.Error("a closed runtime started a task")
+	}
+	newRuntime(t, Config{Dir: dir}) // whose end kills it
+}

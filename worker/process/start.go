@@ -35,7 +35,9 @@ func (rt *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (wor
 	case <-ctx.Done():
 		return worker.Run{}, ctx.Err()
 	case <-rt.ctx.Done():
-		return worker.Run{}, errors.New("the process runtime is closed")
+	}
+	if rt.ctx.Err() != nil {
+		return worker.Run{}, errClosed
 	}
 	o, ports, err := rt.order(key, t)
 	if err != nil {
@@ -46,7 +48,8 @@ func (rt *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (wor
 		return worker.Run{}, err
 	}
 	snapshot := r.snapshot()
-	return snapshot, rt.adopt(r)
+	rt.adopt(r)
+	return snapshot, nil
 }
 
 // order is what the supervisor of the task is told.
