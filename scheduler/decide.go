@@ -33,6 +33,7 @@ type query struct {
 
 	bounds []float64 // by block
 	order  []int32   // blocks by bound
+	words  words     // of the last refusal
 	pool   []ranked
 	shown  [Shown]Candidate
 

@@ -1,140 +1,126 @@
 package scheduler
 
-import (
-	"fmt"
-	"strconv"
-
-	"cube/worker/task"
-)
+import "cube/worker/task"
 
 // refusal says why a node was refused: the data, and the sentence.
 func (s *State) refusal(q *query, n *node, code Code) Refusal {
 	r := Refusal{Node: n.Name, Code: code}
+	w := q.words[:0]
 	d := q.demand
 	switch code {
 	case RefusedDown:
-		r.Reason = fmt.Sprintf("not read for %s; down after %s", seconds(n.age(q.now).Seconds()), seconds(s.cfg.DownAfter.Seconds()))
+		w = w.text("not read for ").seconds(n.age(q.now).Seconds()).text("; down after ").seconds(s.cfg.DownAfter.Seconds())
 	case RefusedNoReading:
-		r.Reason = noReading(n)
+		w = w.noReading(n)
 	case RefusedDraining:
-		r.Reason = "draining: takes no new tasks"
+		w = w.text("draining: takes no new tasks")
 	case RefusedStale:
-		r.Reason = fmt.Sprintf("its reading is %s old, stale after %s; nodes with a fresh one fit",
-			seconds(n.age(q.now).Seconds()), seconds(s.cfg.StaleAfter.Seconds()))
+		w = w.text("its reading is ").seconds(n.age(q.now).Seconds()).text(" old, stale after ").
+			seconds(s.cfg.StaleAfter.Seconds()).text("; nodes with a fresh one fit")
 	case RefusedConstraint:
-		r.Reason = unmet(d.Constraints, n.Labels)
+		w = w.unmet(d.Constraints, n.Labels)
 	case RefusedCpu, RefusedMemory, RefusedDisk:
-		r = s.noRoom(q, n, code)
+		w = s.noRoom(q, n, &r, w)
 	case RefusedPort:
-		r.Reason = s.portTaken(d.HostPorts, n)
+		w = s.portTaken(d.HostPorts, n, w)
 	case RefusedSpreadLimit:
-		r.Reason = fmt.Sprintf("has %s named %q; at most %d a node", tasksText(s.names[d.Name][n]), d.Name, s.cfg.SpreadLimit)
+		w = w.text("has ").tasks(s.names[d.Name][n]).text(" named ").quoted(d.Name).
+			text("; at most ").whole(s.cfg.SpreadLimit).text(" a node")
 	case RefusedByWorker, RefusedUnreachable:
 		for _, excluded := range d.Excluded {
 			if excluded.Node == n.Name {
-				r = excluded
+				return excluded
 			}
 		}
 	}
+	q.words = w
+	r.Reason = string(w)
 	return r
 }
 
-func noReading(n *node) string {
+func (w words) noReading(n *node) words {
 	if !n.read {
-		return "never read"
+		return w.text("never read")
 	}
 	if metric := n.lacks(); metric != "" {
-		return "its reading has no " + metric
+		return w.text("its reading has no ").text(metric)
 	}
-	return "its reading has no cube_disk_available_bytes of the task data root"
+	return w.text("its reading has no cube_disk_available_bytes of the task data root")
 }
 
-func unmet(constraints []task.Constraint, labels map[string]string) string {
+func (w words) unmet(constraints []task.Constraint, labels map[string]string) words {
 	for _, c := range constraints {
 		if c.Met(labels) {
 			continue
 		}
+		w = w.text("needs ").text(c.String())
 		if value, there := labels[c.Label]; there {
-			return fmt.Sprintf("needs %s; its %s is %q", c, c.Label, value)
+			return w.text("; its ").text(c.Label).text(" is ").quoted(value)
 		}
-		return fmt.Sprintf("needs %s; it has no label %s", c, c.Label)
+		return w.text("; it has no label ").text(c.Label)
 	}
-	return ""
+	return w
 }
 
-func (s *State) portTaken(ports []uint16, n *node) string {
+func (s *State) portTaken(ports []uint16, n *node, w words) words {
 	for _, port := range ports {
 		if s.ports[port][n] > 0 {
-			return fmt.Sprintf("host port %d is taken", port)
+			return w.text("host port ").whole(int(port)).text(" is taken")
 		}
 	}
-	return ""
+	return w
 }
 
 // noRoom says what of a resource was asked for, what is there, and what of it
 // is promised.
-func (s *State) noRoom(q *query, n *node, code Code) Refusal {
+func (s *State) noRoom(q *query, n *node, r *Refusal, w words) words {
 	cpu, memory, disk := n.room(s.cfg.OvercommitCpu)
-	r := Refusal{Node: n.Name, Code: code, Resource: string(code)}
-	switch code {
+	r.Resource = string(r.Code)
+	switch r.Code {
 	case RefusedCpu:
 		r.Asked, r.There, r.Promised = q.asked.Cpu, cores(cpu), cores(n.cpu)
-		r.Reason = fmt.Sprintf("needs %s; %s of %s left to promise, %s asked for %s", coresText(r.Asked), coresText(r.There),
-			coresText(cores(n.cpuLimit(s.cfg.OvercommitCpu))), tasksText(len(n.live)), coresText(r.Promised))
+		return w.text("needs ").cores(r.Asked).text("; ").cores(r.There).text(" of ").cores(cores(n.cpuLimit(s.cfg.OvercommitCpu))).
+			text(" left to promise, ").tasks(len(n.live)).text(" asked for ").cores(r.Promised)
 	case RefusedMemory:
 		r.Asked, r.There = q.asked.Memory, float64(memory)
 		available := wholeBytes(n.reading.MemoryAvailable)
 		if n.memoryLimit()-n.mem <= available-n.unused {
 			r.Promised = float64(n.mem)
-			r.Reason = allocated(&r, "", n.memoryLimit(), len(n.live))
-			return r
+			return w.allocated(r, "", n.memoryLimit(), len(n.live))
 		}
 		r.Promised = float64(n.unused)
-		r.Reason = taken(&r, "", available, tasksText(len(n.live))+" and not used yet")
-	case RefusedDisk:
+		w = w.taken(r, "", available)
+		if r.Promised > 0 {
+			w = w.tasks(len(n.live)).text(" and not used yet")
+		}
+	default:
 		r.Asked, r.There = q.asked.Disk, float64(disk)
 		available := wholeBytes(n.reading.DiskAvailable)
 		if n.diskLimit()-n.disk <= available-n.fresh {
 			r.Promised = float64(n.disk)
-			r.Reason = allocated(&r, " of disk", n.diskLimit(), len(n.live))
-			return r
+			return w.allocated(r, " of disk", n.diskLimit(), len(n.live))
 		}
 		r.Promised = float64(n.fresh)
-		r.Reason = taken(&r, " of disk", available, "tasks placed since")
+		w = w.taken(r, " of disk", available)
+		if r.Promised > 0 {
+			w = w.text("tasks placed since")
+		}
 	}
-	return r
+	return w
 }
 
 // allocated says that what may be asked for is asked for.
-func allocated(r *Refusal, of string, limit int64, tasks int) string {
-	return fmt.Sprintf("needs %s%s; %s of %s allocatable left, %s asked for %s",
-		bytesText(r.Asked), of, bytesText(r.There), bytesText(float64(limit)), tasksText(tasks), bytesText(r.Promised))
+func (w words) allocated(r *Refusal, of string, limit int64, tasks int) words {
+	return w.text("needs ").bytes(r.Asked).text(of).text("; ").bytes(r.There).text(" of ").bytes(float64(limit)).
+		text(" allocatable left, ").tasks(tasks).text(" asked for ").bytes(r.Promised)
 }
 
-// taken says that what is available is not there, or is promised.
-func taken(r *Refusal, of string, available int64, to string) string {
-	text := fmt.Sprintf("needs %s%s; %s available", bytesText(r.Asked), of, bytesText(float64(available)))
+// taken says that what is available is less, or is promised to what is to be
+// named next.
+func (w words) taken(r *Refusal, of string, available int64) words {
+	w = w.text("needs ").bytes(r.Asked).text(of).text("; ").bytes(float64(available)).text(" available")
 	if r.Promised > 0 {
-		text += fmt.Sprintf(", of which %s is promised to %s", bytesText(r.Promised), to)
+		w = w.text(", of which ").bytes(r.Promised).text(" is promised to ")
 	}
-	return text
-}
-
-func bytesText(v float64) string { return task.Bytes(v).String() }
-
-func coresText(v float64) string {
-	text := strconv.FormatFloat(v, 'g', 4, 64)
-	if text == "1" {
-		return "1 core"
-	}
-	return text + " cores"
-}
-
-func seconds(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) + " s" }
-
-func tasksText(n int) string {
-	if n == 1 {
-		return "1 task"
-	}
-	return strconv.Itoa(n) + " tasks"
+	return w
 }
