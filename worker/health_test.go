@@ -105,7 +105,7 @@ func TestHealthChecks(t *testing.T) {
 				check.Command = []string{"healthy?"}
 				event.Task.HealthCheck = &check
 				m.submit(event)
-				time.Sleep(time.Hour)
+				pass(time.Hour)
 				got := m.settle(id)
 				if test.ends == 0 {
 					wantState(t, got, task.Running)
@@ -139,7 +139,7 @@ func TestUnhealthyTaskIsRestartedByItsPolicy(t *testing.T) {
 		event.Task.RestartPolicy = task.RestartOnFailure
 		event.Task.HealthCheck = &task.HealthCheck{Command: []string{"healthy?"}}
 		m.submit(event)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		got := m.settle(id)
 		wantState(t, got, task.Running)
 		if got.RestartCount != 1 || got.Error != "" {

@@ -44,7 +44,7 @@ func TestLogsAreThoseOfTheLastRun(t *testing.T) {
 		}{
 			{func() {}, keyOf(id, 1, 0)},
 			{func() { m.runtime.Exit(keyOf(id, 1, 0), 1) }, keyOf(id, 1, 0)}, // waits for its restart
-			{func() { time.Sleep(time.Second) }, keyOf(id, 1, 1)},
+			{func() { pass(time.Second) }, keyOf(id, 1, 1)},
 			{func() { m.runtime.Exit(keyOf(id, 1, 1), 1) }, keyOf(id, 1, 1)},
 			{func() { m = m.reboot() }, keyOf(id, 1, 1)},
 		} {
@@ -62,7 +62,7 @@ func TestLogsOfATaskThatIsStarting(t *testing.T) {
 		runtime := workertest.NewRuntime()
 		runtime.Fault = func(ctx context.Context, method string, _ worker.Key) error {
 			if method == "Start" {
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 			}
 			return nil
 		}

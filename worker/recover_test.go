@@ -102,7 +102,7 @@ func TestRecovery(t *testing.T) {
 				m := boot(t, func(cfg *worker.Config) {
 					cfg.Runtime, cfg.Store = runtime, workertest.NewStore(test.record)
 				})
-				time.Sleep(time.Second) // past the first backoff
+				pass(time.Second) // past the first backoff
 				got := m.settle(id)
 				wantState(t, got, test.want)
 				if (got.ExitCode == nil) != (test.code == nil) || (test.code != nil && *got.ExitCode != *test.code) {
@@ -151,13 +151,13 @@ func TestRuntimeThatIsNotThere(t *testing.T) {
 			t.Errorf("the refusal says %q", err)
 		}
 		wantState(t, m.settle(id), task.Running) // not known to be anything else
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 
 		// A stop is taken all the same, and acted on later.
 		m.stop(id)
 		wantState(t, m.settle(id), task.Running)
 		down.Store(false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		wantState(t, m.settle(id), task.Completed)
 		if err := m.Ready(); err != nil {
 			t.Errorf("not ready: %v", err)
@@ -187,7 +187,7 @@ func TestRuntimeThatGoesAway(t *testing.T) {
 		}
 		wantCode(t, m.Ready(), wire.CodeUnavailable)
 		down.Store(false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		got = m.settle(id)
 		wantState(t, got, task.Running)
 		if got.Error != "" || m.Ready() != nil {

@@ -41,7 +41,7 @@ func TestRestartPolicies(t *testing.T) {
 				m.submit(event)
 				for restart := range 5 {
 					m.runtime.Exit(keyOf(id, 1, restart), test.code)
-					time.Sleep(2 * time.Minute)
+					pass(2 * time.Minute)
 				}
 				got := m.settle(id)
 				wantState(t, got, test.want)
@@ -90,7 +90,7 @@ func TestBackoffDoublesAndIsSetBack(t *testing.T) {
 			}
 			want = min(2*want, time.Minute)
 		}
-		time.Sleep(11 * time.Second) // steady
+		pass(11 * time.Second) // steady
 		if got := crash(); got != 100*time.Millisecond {
 			t.Errorf("after a steady run: %v; want 100ms", got)
 		}
@@ -106,17 +106,17 @@ func TestBackoffSurvivesTheWorker(t *testing.T) {
 		event.Task.RestartPolicy = task.RestartAlways
 		m.submit(event)
 		for restart := range 8 {
-			time.Sleep(100 * time.Millisecond << restart >> 1) // until it runs
+			pass(100 * time.Millisecond << restart >> 1) // until it runs
 			wantState(t, m.settle(id), task.Running)
 			m.runtime.Exit(keyOf(id, 1, restart), 1)
 		}
 		wantState(t, m.settle(id), task.Scheduled)
 		m.kill()
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		m = m.reboot()
-		time.Sleep(12800*time.Millisecond - 5*time.Second - time.Millisecond)
+		pass(12800*time.Millisecond - 5*time.Second - time.Millisecond)
 		wantState(t, m.settle(id), task.Scheduled)
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		wantState(t, m.settle(id), task.Running)
 	})
 }
@@ -139,7 +139,7 @@ func TestStopDuringTheBackoff(t *testing.T) {
 		if *got.ExitCode != 9 {
 			t.Errorf("exit code %d; want that of its last run", *got.ExitCode)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if n := m.runtime.StartsOf(id); n != 1 || m.Allocated() != (task.Resources{}) {
 			t.Errorf("%d starts, %+v allocated", n, m.Allocated())
 		}
@@ -164,7 +164,7 @@ func TestFailedStart(t *testing.T) {
 				event := startOf(id, 1)
 				event.Task.RestartPolicy = policy
 				m.submit(event)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				got := m.settle(id)
 				wantState(t, got, task.Failed)
 				if want := `could not be started: no such image: "nginx"`; got.Error != want || got.ExitCode != nil {

@@ -27,12 +27,12 @@ func TestFinishedTasksAreKeptForADay(t *testing.T) {
 		m := boot(t, nil)
 		id := uuid.New()
 		event := m.finish(id)
-		time.Sleep(24*time.Hour - time.Second)
+		pass(24*time.Hour - time.Second)
 		m.settle(id)
 		if len(m.runtime.Known()) != 1 {
 			t.Error("its output is gone")
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		synctest.Wait()
 		_, err := m.Task(id)
 		wantCode(t, err, wire.CodeNotFound)
@@ -49,7 +49,7 @@ func TestFinishedTasksAreKeptForADay(t *testing.T) {
 		m.stop(id)
 
 		// And is itself forgotten in the end.
-		time.Sleep(7*24*time.Hour + time.Second)
+		pass(7*24*time.Hour + time.Second)
 		synctest.Wait()
 		wantCode(t, m.Stop(t.Context(), id, nil), wire.CodeNotFound)
 		if records, err := m.store.Load(); err != nil || len(records) != 0 {
@@ -65,7 +65,7 @@ func TestTheLastFinishedTasksAreKept(t *testing.T) {
 		for range 8 {
 			ids = append(ids, uuid.New())
 			m.finish(ids[len(ids)-1])
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		running := uuid.New()
 		m.submit(startOf(running, 1)) // is not counted
@@ -92,9 +92,9 @@ func TestAFinishedTaskCanRunAgainUnderANewAllocation(t *testing.T) {
 		m := boot(t, nil)
 		id := uuid.New()
 		m.finish(id)
-		time.Sleep(24*time.Hour - time.Second)
+		pass(24*time.Hour - time.Second)
 		wantState(t, m.submit(startOf(id, 2)), task.Running)
-		time.Sleep(48 * time.Hour)
+		pass(48 * time.Hour)
 		wantState(t, m.settle(id), task.Running)
 		if known := m.runtime.Known(); len(known) != 1 || known[0] != keyOf(id, 2, 0) {
 			t.Errorf("on the machine: %v", known)

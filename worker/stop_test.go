@@ -92,7 +92,7 @@ func TestStopRacesTheStart(t *testing.T) {
 			t.Fatal("the run has not started")
 		}
 		m.stop(id)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		wantState(t, m.settle(id), task.Completed)
 		if running := runtime.Running(); len(running) != 0 {
 			t.Errorf("still running: %v", running)
@@ -105,7 +105,7 @@ type slowStart struct{ *workertest.Runtime }
 
 func (s *slowStart) Start(_ context.Context, key worker.Key, t *task.Task) (worker.Run, error) {
 	run, err := s.Runtime.Start(context.Background(), key, t)
-	time.Sleep(time.Second)
+	pass(time.Second)
 	return run, err
 }
 
@@ -147,7 +147,7 @@ func TestStopAll(t *testing.T) {
 				<-ctx.Done()
 				return ctx.Err()
 			case method == "Stop":
-				time.Sleep(3 * time.Second)
+				pass(3 * time.Second)
 			}
 			return nil
 		}

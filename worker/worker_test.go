@@ -70,6 +70,9 @@ func (m *machine) reboot() *machine {
 	return boot(m.t, func(cfg *worker.Config) { cfg.Runtime, cfg.Store = m.runtime, m.store })
 }
 
+// pass lets the bubble's time pass, which takes none.
+func pass(d time.Duration) { <-time.After(d) }
+
 // startOf is an event that starts a task that only has an ID.
 func startOf(id uuid.UUID, allocation uint64) task.Event {
 	return task.Event{ID: uuid.New(), State: task.Running, Task: task.Task{
@@ -145,7 +148,7 @@ func TestTaskRunsAndEnds(t *testing.T) {
 				if got.StartTime.IsZero() || got.ContainerID == "" || got.ExitCode != nil {
 					t.Errorf("a running task: %+v", got)
 				}
-				time.Sleep(time.Minute) // of the bubble: takes no time
+				pass(time.Minute)
 				test.end(m.runtime, keyOf(id, 1, 0))
 				got = m.settle(id)
 				wantState(t, got, test.want)
@@ -173,7 +176,7 @@ func TestStartsAtOnceAndInParallelWithinABound(t *testing.T) {
 				if len(slow) > 4 {
 					t.Errorf("%d starts at once; the bound is 4", len(slow))
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 				<-slow
 			}
 			return nil
@@ -214,7 +217,7 @@ func TestGenerationGrowsAndWakes(t *testing.T) {
 			}
 			woken <- time.Since(began)
 		}()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		m.submit(startOf(uuid.New(), 1))
 		if after := <-woken; after != time.Hour {
 			t.Errorf("woken after %v; want the moment of the change, 1h", after)
