@@ -392,8 +392,11 @@ func TestConfigRefusals(t *testing.T) {
 		"no metric":      {func(c *Config) { c.Sources = []Source{{"x", []Input{{}}}} }, "names no metric"},
 		"key too many":   {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m", Key: "k"}}}} }, `m has the label "k"`},
 		"key missing":    {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m", Figure: TaskMemory}}}} }, `m has the label ""`},
-		"no figure":      {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m", Figure: figures}}}} }, "there is not"},
-		"figure twice":   {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m"}, {Metric: "n"}}}} }, "n is the second"},
+		"two keys": {func(c *Config) {
+			c.Sources = []Source{{"x", []Input{{Metric: "m", Key: "a", Figure: TaskMemory}, {Metric: "n", Key: "b", Figure: TaskStartTime}}}}
+		}, "n tells tasks apart by the label b, and another input by a"},
+		"no figure":    {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m", Figure: figures}}}} }, "there is not"},
+		"figure twice": {func(c *Config) { c.Sources = []Source{{"x", []Input{{Metric: "m"}, {Metric: "n"}}}} }, "n is the second"},
 	} {
 		config := good
 		test.change(&config)

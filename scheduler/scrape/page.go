@@ -38,13 +38,6 @@ type page struct {
 	nth    int   // how many of its series came before
 }
 
-// mount is a figure of the filesystem that holds the data root: of all mounts
-// above it, the one with the longest path.
-type mount struct {
-	point int // length of its path; 0 is none yet
-	bytes float64
-}
-
 // begin makes the page empty, for a page of the source.
 func (p *page) begin(source *compiled, dataRoot string) {
 	p.source, p.dataRoot = source, path.Clean(dataRoot)
@@ -158,16 +151,6 @@ func (p *page) count(rows []int) {
 	p.metric, p.nth = rows, 0
 }
 
-// sameTask returns the index of the task that the series at hand is of, if the
-// series in the same place under an earlier metric had the very same labels;
-// else −1.
-func (p *page) sameTask(braces []byte) int {
-	if !p.source.onlyTasks(p.metric) || p.nth >= len(p.braces) || !bytes.Equal(p.braces[p.nth], braces) {
-		return -1
-	}
-	return p.nth
-}
-
 // label finds the labels of the series at hand, and its rows if its name stands
 // inside the braces.
 func (p *page) label(parser textparse.Parser, rows []int, braces []byte) ([]int, *Failure) {
@@ -214,59 +197,6 @@ func (p *page) put(row int, in *compiledInput, task int, braces []byte, value fl
 	}
 	p.seen.add(in.Figure)
 	return nil
-}
-
-func (p *page) putTask(in *compiledInput, i int, key, braces []byte, value float64) *Failure {
-	if i < 0 {
-		id, err := uuid.ParseBytes(key)
-		if err != nil {
-			return fail(BadPage, "%s has a series whose label %s is %q, not a UUID", in.Metric, in.Key, excerpt(string(key)))
-		}
-		i = p.task(id, braces)
-	}
-	t := &p.tasks[i]
-	into := &t.CpuSeconds
-	switch in.Figure {
-	case TaskMemory:
-		into = &t.MemoryBytes
-	case TaskStartTime:
-		into = &t.StartTime
-	}
-	if scheduler.Known(*into) {
-		return fail(BadPage, "%s is on the page twice for task %s", in.Metric, t.ID)
-	}
-	*into = value
-	return nil
-}
-
-// task returns the index of the task, which is added if need be.
-func (p *page) task(id uuid.UUID, braces []byte) int {
-	if i, known := p.byTask[id]; known {
-		return i
-	}
-	i, absent := len(p.tasks), scheduler.Absent()
-	p.byTask[id] = i
-	p.tasks = append(p.tasks, scheduler.TaskReading{ID: id, CpuSeconds: absent, MemoryBytes: absent, StartTime: absent})
-	p.braces = append(p.braces, braces)
-	return i
-}
-
-// offer keeps the value if the mountpoint is the nearest one above root so far.
-// Of two mounts on one point the later one on the page stands: both report the
-// one that is visible there.
-func (m *mount) offer(mountpoint []byte, root string, value float64) {
-	if len(mountpoint) > 0 && len(mountpoint) >= m.point && holds(mountpoint, root) {
-		m.point, m.bytes = len(mountpoint), value
-	}
-}
-
-// holds reports whether the directory is the path or above it.
-func holds(directory []byte, path string) bool {
-	if string(directory) == "/" {
-		return true
-	}
-	n := len(directory)
-	return len(path) >= n && path[:n] == string(directory) && (len(path) == n || path[n] == '/')
 }
 
 // excerpt bounds what of a page is quoted in an error.

@@ -145,6 +145,8 @@ func compile(s Source) (*compiled, error) {
 			return nil, fmt.Errorf("source %s: %s is read into figure %d, which there is not", s.Name, in.Metric, in.Figure)
 		case (in.Figure > numbers) != (in.Key != ""):
 			return nil, fmt.Errorf("source %s: %s has the label %q to tell its series apart, which does not suit its figure", s.Name, in.Metric, in.Key)
+		case in.Figure >= TaskCpuSeconds && c.taskKey() != "" && c.taskKey() != in.Key:
+			return nil, fmt.Errorf("source %s: %s tells tasks apart by the label %s, and another input by %s", s.Name, in.Metric, in.Key, c.taskKey())
 		case in.Figure < numbers && c.has.contains(in.Figure):
 			return nil, fmt.Errorf("source %s: %s is the second input of its figure", s.Name, in.Metric)
 		}
@@ -160,6 +162,16 @@ func compile(s Source) (*compiled, error) {
 		c.has.add(in.Figure)
 	}
 	return c, nil
+}
+
+// taskKey is the label that tells tasks apart; empty without tasks.
+func (c *compiled) taskKey() string {
+	for _, in := range c.inputs {
+		if in.Figure >= TaskCpuSeconds {
+			return in.Key
+		}
+	}
+	return ""
 }
 
 // label returns the index of a label name, which is added if need be.
