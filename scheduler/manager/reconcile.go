@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"cube/worker/client"
@@ -92,10 +93,14 @@ func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started uint64)
 
 // missing finds the tasks that the worker acknowledged and does not list.
 func (m *Manager) missing(n *node, seen map[*entry]struct{}, started uint64) {
-	for _, e := range n.sortedTasks() {
-		if _, listed := seen[e]; listed || !e.handed || e.handedAt > started {
-			continue
+	var gone []*entry
+	for _, e := range n.tasks {
+		if _, listed := seen[e]; !listed && e.handed && e.handedAt <= started {
+			gone = append(gone, e)
 		}
+	}
+	slices.SortFunc(gone, bySeq)
+	for _, e := range gone {
 		m.lose(e, fmt.Sprintf("the worker of %s has no record of it", n.record.Name))
 	}
 }
