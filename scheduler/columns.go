@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"math"
+	"slices"
 
 	"cube/worker/task"
 )
@@ -217,6 +218,7 @@ func (c *columns) refresh(slot int, now Instant) {
 	if c.traits.Grouped {
 		c.pages.write(slot, n)
 	}
+	n.groups = slices.DeleteFunc(n.groups, func(g groupSum) bool { return g.tasks == 0 })
 	b.loose++
 	b.oldest, b.newest = min(b.oldest, n.reading.At), max(b.newest, n.reading.At)
 }

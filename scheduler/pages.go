@@ -1,7 +1,5 @@
 package scheduler
 
-import "slices"
-
 // pages is a column for each group of tasks that ask for the same: for each
 // node the sum of the deviations of its tasks of that group. Few nodes have
 // tasks of any one group, so that only blocks that have some have a page.
@@ -28,8 +26,7 @@ func (p pages) of(g group, block int) *[blockSize]float32 {
 	return &none
 }
 
-// write brings the columns of a node's groups up to date, and forgets the
-// groups it has no task of any more.
+// write brings the columns of a node's groups up to date.
 func (p pages) write(slot int, n *node) {
 	k, bit := slot%blockSize, uint64(1)<<(slot%blockSize)
 	for _, g := range n.groups {
@@ -51,7 +48,6 @@ func (p pages) write(slot int, n *node) {
 			delete(p, key)
 		}
 	}
-	n.groups = slices.DeleteFunc(n.groups, func(g groupSum) bool { return g.tasks == 0 })
 }
 
 // deviation returns the node's sum for a group, 0 where it has none.

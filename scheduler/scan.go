@@ -164,9 +164,8 @@ func (s *State) price(q *query, i int, b *block, passed uint64) {
 // offerCosts offers the nodes of a block that passed, by the one cost they have.
 func (s *State) offerCosts(q *query, from int, passed uint64) {
 	worst := float32(q.best.worst()) // costs are float32: nothing is lost
-	for set := passed; set != 0; set &= set - 1 {
-		k := bits.TrailingZeros64(set)
-		if cost := q.costs[0][k&(blockSize-1)]; !(cost > worst) {
+	for k, cost := range q.costs[0][:min(blockSize, len(s.columns.nodes)-from)] {
+		if !(cost > worst) && passed>>k&1 == 1 {
 			s.offer(q, from+k, ranking(float64(cost)))
 			worst = float32(q.best.worst())
 		}
