@@ -37,6 +37,10 @@ type query struct {
 	pool   []ranked
 	shown  [Shown]Candidate
 
+	candidates slab[Candidate] // of the decisions of a batch
+	components slab[Component]
+	optionals  slab[float64]
+
 	passed  int
 	refused refusals
 	best    best

@@ -5,6 +5,10 @@ import "math"
 // priorTasks is how many measured tasks a prior weighs as much as.
 const priorTasks = 5
 
+// kindsKept bounds how many requests are told apart: with more of them, each has
+// too few tasks to learn from, and those of all tasks serve.
+const kindsKept = 4096
+
 // shares are what is known of a task's use, or summed up over tasks, in shares
 // of the CPU request.
 type shares struct {
@@ -42,7 +46,7 @@ type estimate struct {
 // predictor learns from measured tasks how much of its request a new one will
 // use, by CPU request: the kind of a task.
 type predictor struct {
-	kinds map[int64]*shares // by nanocores asked for; one for each request ever measured
+	kinds map[int64]*shares // by nanocores asked for; the first kindsKept that were measured
 	all   shares
 }
 
@@ -74,14 +78,16 @@ func (p *predictor) learn(cpu int64, was, is shares) {
 		return
 	}
 	k := p.kinds[cpu]
-	if k == nil {
+	if k == nil && len(p.kinds) < kindsKept {
 		k = &shares{}
 		p.kinds[cpu] = k
 	}
-	for _, sum := range [...]*shares{k, &p.all} {
-		sum.add(was, -1)
-		sum.add(is, 1)
+	if k != nil {
+		k.add(was, -1)
+		k.add(is, 1)
 	}
+	p.all.add(was, -1)
+	p.all.add(is, 1)
 }
 
 // Constants of the estimate of a measured task. Halved or doubled they move the

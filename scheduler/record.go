@@ -24,7 +24,7 @@ func (s *State) record(q *query) Decision {
 func (s *State) recordShown(q *query, refused []RefusalCount) Decision {
 	d := s.frame(q)
 	d.Refused = refused
-	d.Candidates = slices.Clone(q.shown[:q.best.n])
+	d.Candidates = append(q.candidates.take(q.best.n)[:0], q.shown[:q.best.n]...)
 	d.Node = d.Candidates[0].Node
 	return d
 }
@@ -54,11 +54,11 @@ func (q *query) ages() (oldest, newest *float64) {
 	return q.oldestAge, q.newestAge
 }
 
-// candidate writes down one node: its figures, and what each scorer made of
-// them.
+// candidate writes down one node of a batch: its figures, and what each scorer
+// made of them.
 func (s *State) candidate(q *query, slot int32) Candidate {
-	room := make(optionals, 0, optionalInputs)
-	components := make([]Component, 0, len(s.cfg.Policy.Scorers))
+	room := optionals(q.optionals.take(optionalInputs)[:0])
+	components := q.components.take(len(s.cfg.Policy.Scorers))[:0]
 	return s.describe(q, slot, &room, &components)
 }
 
