@@ -161,6 +161,11 @@ func TestStopWakesAStoppedSupervisor(t *testing.T) {
 		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
+		// Of two signals that wait, SIGTERM is taken before SIGSTOP.
+		eventually(t, "a stopped process", func() bool {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			return err == nil && strings.Contains(string(status), "State:\tT")
+		})
 	}
 	if err := rt.Stop(t.Context(), r.Key, 10*time.Millisecond); err != nil {
 		t.Fatal(err)
