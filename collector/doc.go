@@ -3,11 +3,21 @@
 // of the book, both from the same readings. Nothing is read on a timer and no
 // page is cached.
 //
-// A file is named for the kernel's source it reads. Sources are read through
-// github.com/prometheus/procfs; where that lacks a value, a small parser of ours
-// says why. Every source reports whether it worked and how long it took; one
-// that fails hides its own metrics and no one else's. A value that could not be
-// read is absent, never zero.
+// A file is named for the kernel's source it reads. github.com/prometheus/procfs
+// reads what is not read at every scrape (the table of mounts where it changed,
+// the whole of the [Stats]) and is the judge, in fuzz tests, of the narrow parsers
+// that read the rest; each of these says in its comment why it is there. Every
+// source reports whether it worked and how long it took; one that fails hides its
+// own metrics and no one else's. A value that could not be read is absent, never
+// zero.
+//
+// One table of families makes the page in both ways: Collect for a registry, and
+// Gather for promhttp, which costs a fraction and is the same byte for byte. The
+// way through the files: New in collector.go; sources.go runs the sources; cpu.go
+// (with usage.go, the busy share over a window), memory.go, load.go, pressure.go
+// and disk.go (with mounts.go and statfs.go) are the sources, read by
+// kernelfile.go; scope.go narrows them to a cgroup; families.go and gather.go
+// make the page, stats.go the book's Stats.
 //
 // Roots are injected (proc, sys, the root file system, and statfs itself), so
 // that a worker in a container measures its host and tests run on recorded

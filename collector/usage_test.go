@@ -123,6 +123,12 @@ func TestUsageEdges(t *testing.T) {
 			{0, reading(1, 10, 10, 0), false, 0}, {2, reading(1, 11, 11, 0), true, 0.5}, {2, reading(1, 11, 11, 0), true, 0.5},
 			{30, reading(1, 11, 11, 0), true, 0.5}, // a machine that was suspended: its counters stood still
 		},
+		// psutil#2172: after a night asleep the share is that of what the
+		// counters counted, not of the night.
+		"the clock jumps": {
+			{0, reading(1, 10, 10, 0), false, 0}, {10, reading(1, 15, 15, 0), true, 0.5}, {36000, reading(1, 16, 18, 0), true, 0.25},
+			{36010, reading(1, 17, 27, 0), true, 0.1},
+		},
 		"a CPU is added":   {{0, reading(1, 10, 10, 0), false, 0}, {5, reading(1, 15, 10, 0), true, 1}, {6, reading(2, 15, 20, 0), false, 0}, {8, reading(2, 16, 23, 0), true, 0.25}},
 		"a CPU is removed": {{0, reading(2, 10, 10, 0), false, 0}, {5, reading(2, 15, 10, 0), true, 1}, {6, reading(1, 15, 12, 0), false, 0}},
 		"iowait steps back": {
@@ -149,6 +155,17 @@ func TestCountersNeverStepBack(t *testing.T) {
 	times, _, _ := u.observe(at(1), reading(1, 11, 9.5, 4))
 	if times[modeUser] != 11 || times[modeIdle] != 10 || times[modeIowait] != 5 {
 		t.Errorf("got %v", times)
+	}
+}
+
+// A machine restored or migrated counts from anew; the page's counters go on.
+func TestCountersGoOnWhereTheKernelsBeginAnew(t *testing.T) {
+	u := &usage{window: DefaultWindow, minWindow: DefaultMinWindow}
+	u.observe(at(0), reading(1, 1000, 1000, 0))
+	u.observe(at(5), reading(1, 2, 3, 0))
+	times, _, _ := u.observe(at(10), reading(1, 4, 6, 0))
+	if times[modeUser] != 1002 || times[modeIdle] != 1003 {
+		t.Errorf("user %v, idle %v; want 1002 and 1003", times[modeUser], times[modeIdle])
 	}
 }
 
