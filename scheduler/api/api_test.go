@@ -210,7 +210,7 @@ func TestRefusals(t *testing.T) {
 		{"join with credentials", "POST", "/nodes", `{"URL":"http://user:secret@a:1"}`, 400, wire.CodeInvalid, "credentials"},
 		{"join with a bad name", "POST", "/nodes", `{"URL":"http://a:1","Name":"a/b"}`, 400, wire.CodeInvalid, "a/b"},
 		{"unknown node", "DELETE", "/nodes/nowhere", "", 404, wire.CodeNotFound, "nowhere"},
-		{"drain of an unknown node", "POST", "/nodes/nowhere/drain", "", 404, wire.CodeNotFound, "nowhere"},
+		{"drain of an unknown node", "POST", "/nodes/nowhere/drain", "{}", 404, wire.CodeNotFound, "nowhere"},
 		{"no such route", "GET", "/task", "", 404, wire.CodeNotFound, "/task"},
 		{"no such method", "PUT", "/tasks", `{}`, 405, wire.CodeMethodNotAllowed, "GET"},
 	}

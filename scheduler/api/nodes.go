@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"cube/worker/wire"
 )
@@ -46,19 +47,28 @@ func (a *api) removeNode(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// drainNode answers POST /nodes/{name}/drain.
 func (a *api) drainNode(w http.ResponseWriter, r *http.Request) error {
-	return a.setDraining(w, r, true)
+	var drain wire.Drain
+	if err := wire.Decode(r, &drain); err != nil {
+		return err
+	}
+	if drain.MoveWithin < 0 {
+		return wire.New(wire.CodeInvalid, "MoveWithin: is negative; want 0 or more seconds").WithField("MoveWithin")
+	}
+	return a.answerNode(w, r, a.manager.Drain(r.PathValue("name"), time.Duration(drain.MoveWithin)))
 }
 
 func (a *api) resumeNode(w http.ResponseWriter, r *http.Request) error {
-	return a.setDraining(w, r, false)
+	return a.answerNode(w, r, a.manager.Resume(r.PathValue("name")))
 }
 
-func (a *api) setDraining(w http.ResponseWriter, r *http.Request, draining bool) error {
-	name := r.PathValue("name")
-	if err := a.manager.Drain(name, draining); err != nil {
+// answerNode answers with the node that was changed.
+func (a *api) answerNode(w http.ResponseWriter, r *http.Request, err error) error {
+	if err != nil {
 		return err
 	}
+	name := r.PathValue("name")
 	node, err := a.manager.Node(name)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -60,8 +61,8 @@ func TestRequests(t *testing.T) {
 		{func(c *Client) error { _, err := c.Join(ctx, wire.Join{URL: "http://a:1"}); return err }, "{}",
 			asked{line: "POST /nodes", body: `{"URL":"http://a:1"}`, kind: "application/json"}},
 		{func(c *Client) error { _, err := c.Node(ctx, "a:1"); return err }, "{}", asked{line: "GET /nodes/a:1"}},
-		{func(c *Client) error { _, err := c.Drain(ctx, "a b"); return err }, "{}",
-			asked{line: "POST /nodes/a%20b/drain", body: "{}", kind: "application/json"}},
+		{func(c *Client) error { _, err := c.Drain(ctx, "a b", time.Minute); return err }, "{}",
+			asked{line: "POST /nodes/a%20b/drain", body: `{"MoveWithin":60}`, kind: "application/json"}},
 		{func(c *Client) error { _, err := c.Resume(ctx, "a"); return err }, "{}",
 			asked{line: "POST /nodes/a/resume", body: "{}", kind: "application/json"}},
 		{func(c *Client) error { return c.RemoveNode(ctx, "a", true) }, "", asked{line: "DELETE /nodes/a?force=1"}},

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
+	"cube/worker/task"
 	"cube/worker/wire"
 )
 
@@ -37,10 +39,16 @@ func (c *Client) Node(ctx context.Context, name string) (wire.Node, error) {
 	return node, err
 }
 
-// Drain has a node take no new tasks.
-func (c *Client) Drain(ctx context.Context, name string) (wire.Node, error) {
+// Drain has a node take no new tasks. With a moveWithin above 0 its tasks with a
+// restart policy are moved elsewhere: one by one as long as that lasts, and
+// what is left then all at once.
+func (c *Client) Drain(ctx context.Context, name string, moveWithin time.Duration) (wire.Node, error) {
+	body, err := json.Marshal(wire.Drain{MoveWithin: task.Duration(moveWithin)})
+	if err != nil {
+		return wire.Node{}, fmt.Errorf("the request cannot be written as JSON: %w", err)
+	}
 	var node wire.Node
-	_, err := c.ask(ctx, http.MethodPost, nodePath(name, "/drain"), nil, []byte("{}"), &node)
+	_, err = c.ask(ctx, http.MethodPost, nodePath(name, "/drain"), nil, body, &node)
 	return node, err
 }
 

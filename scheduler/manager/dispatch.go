@@ -172,14 +172,14 @@ func (m *Manager) operate(ctx context.Context, n *node, op operation) error {
 	m.mu.Lock()
 	e, record := op.e, op.e.record
 	here := record.Node == n.record.Name
-	worker := n.worker
+	worker, saved := n.worker, e.stopIsSaved()
 	m.mu.Unlock()
 	switch {
 	case !here:
 		return nil
-	case record.StopRequested && !e.stopSent:
+	case record.toStop() && !e.stopSent && saved:
 		return m.tellStop(ctx, n, worker, e, record)
-	case record.Task.State == task.Scheduled && !record.StopRequested && !e.handed:
+	case record.Task.State == task.Scheduled && !record.toStop() && !e.handed:
 		return m.hand(ctx, n, worker, e, record)
 	default:
 		return nil

@@ -91,7 +91,7 @@ func TestDrainingNodeTakesNothingNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1")
 		kept := f.submit(nil)
-		if err := f.Drain("node-1", true); err != nil {
+		if err := f.Drain("node-1", 0); err != nil {
 			t.Fatal(err)
 		}
 		waiting := f.submit(nil)
@@ -103,7 +103,7 @@ func TestDrainingNodeTakesNothingNew(t *testing.T) {
 		if state := f.nodeState("node-1"); state != wire.NodeDraining {
 			t.Errorf("after a restart the node is %s", state)
 		}
-		if err := f.Drain("node-1", false); err != nil {
+		if err := f.Resume("node-1"); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

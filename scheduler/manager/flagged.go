@@ -141,7 +141,7 @@ func (m *Manager) letGo(record NodeRecord) {
 			return
 		}
 		m.log.Warn("A node that is not named any more has live tasks; it takes no new ones and leaves when it is empty.", "node", record.Name)
-		err = m.Drain(record.Name, true)
+		err = m.Drain(record.Name, 0)
 	}
 	if err != nil {
 		m.log.Error("A node that is not named any more cannot be removed.", "node", record.Name, "error", err)

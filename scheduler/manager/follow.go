@@ -61,7 +61,7 @@ func (m *Manager) heard(n *node, r scheduler.Reading) {
 		wake(n.back)
 	}
 	moved := scheduler.Known(r.TasksGeneration) && r.TasksGeneration != float64(n.generation)
-	if !n.listed || (moved && n.cancelPoll == nil) {
+	if !n.listed || n.lookAgain || (moved && n.cancelPoll == nil) {
 		m.look(n) // a poll under way sees a move by itself
 	}
 	m.room(n.record.Name)

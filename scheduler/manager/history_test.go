@@ -67,7 +67,7 @@ func runHistory(t *testing.T, seed uint64) {
 // step has one thing happen, and some time pass.
 func (h *history) step() {
 	w := h.worker(h.names[h.rng.IntN(len(h.names))])
-	switch h.rng.IntN(16) {
+	switch h.rng.IntN(17) {
 	case 0, 1, 2, 3, 4:
 		h.submitOne()
 	case 5, 6:
@@ -89,6 +89,13 @@ func (h *history) step() {
 	case 14:
 		h.store.setDelay(time.Duration(h.rng.IntN(3)) * 7 * time.Millisecond)
 	case 15:
+		// What cannot be written down is not done; the next may succeed.
+		if h.rng.IntN(2) == 0 {
+			_ = h.Drain(w.name, time.Duration(h.rng.IntN(60))*time.Second)
+		} else {
+			_ = h.Resume(w.name)
+		}
+	case 16:
 		h.wait(time.Duration(h.rng.IntN(90)) * time.Second)
 	}
 	h.wait(time.Duration(h.rng.IntN(2000)) * time.Millisecond)
@@ -96,6 +103,9 @@ func (h *history) step() {
 
 func (h *history) submitOne() {
 	request := &task.Task{ID: h.newID(), Command: []string{"true"}, Cpu: 0.5, Memory: task.Bytes(1+h.rng.IntN(3)) << 29}
+	if h.rng.IntN(2) == 0 {
+		request.RestartPolicy = task.RestartAlways
+	}
 	_, created, err := h.Submit(h.t.Context(), request)
 	if err == nil && created {
 		h.accepted[request.ID] = false
@@ -145,6 +155,9 @@ func (h *history) heal() {
 	for _, name := range h.names {
 		w := h.worker(name)
 		w.set(func() { w.cut, w.deaf, w.hangs = false, false, false })
+		if err := h.Resume(name); err != nil {
+			h.t.Fatal(err)
+		}
 	}
 	h.wait(5 * time.Minute)
 }

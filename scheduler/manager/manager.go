@@ -285,6 +285,7 @@ func (m *Manager) begin(ctx context.Context, group *sync.WaitGroup, failure chan
 	for _, n := range m.nodes {
 		m.pump(n)
 		m.follow(n)
+		m.startMoving(n)
 	}
 }
 

@@ -39,9 +39,11 @@ type node struct {
 	// What the worker's list said last.
 	listed     bool // it has been listed since it was joined or came back
 	listWanted bool // something calls for a look at the list
+	lookAgain  bool // what it said could not be acted on yet
 	generation uint64
 	foreign    int // running tasks there that Cube's manager did not start
 	following  bool
+	moving     bool               // a goroutine moves its tasks elsewhere
 	cancelPoll context.CancelFunc // ends a poll under way; nil outside of one
 
 	// Operations for it.
@@ -118,7 +120,7 @@ func (m *Manager) add(record NodeRecord) error {
 	m.mu.Lock()
 	old, taken := m.nodes[record.Name], m.nodeAt(record.URL)
 	if old != nil {
-		record.Draining = old.record.Draining
+		record.Draining, record.MoveBy = old.record.Draining, old.record.MoveBy
 	}
 	if taken != "" && taken != record.Name {
 		m.mu.Unlock()

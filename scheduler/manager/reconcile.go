@@ -58,6 +58,7 @@ func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started uint64)
 		return
 	}
 	n.generation, n.listed, n.dispatchError = answer.Generation, true, ""
+	n.lookAgain = false
 	seen := make(map[*entry]struct{}, len(answer.Tasks))
 	foreign := 0
 	for _, t := range answer.Tasks {
@@ -71,6 +72,12 @@ func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started uint64)
 			seen[e] = struct{}{}
 			m.adopt(n, e, t)
 		case verdictStop:
+			if judge(e.saved, n.record.Name, t) != verdictStop {
+				// The disk does not know yet why. After a crash, the end of
+				// this copy would be taken for the task's.
+				n.lookAgain = true
+				continue
+			}
 			m.log.Info("An old copy of a task is stopped.", "task", t.ID, "node", n.record.Name, "allocation", t.Allocation)
 			m.fence(n, fence{id: t.ID, allocation: t.Allocation})
 		case verdictForeign:
@@ -125,6 +132,10 @@ func (m *Manager) adopt(n *node, e *entry, t *task.Task) {
 			"allocation", t.Allocation, "from", record.Task.State, "to", state)
 		return
 	}
+	if record.Moving && !record.StopRequested && state.Ended() && record.Task.Allocation == t.Allocation {
+		m.unplace(e, "its node is being drained")
+		return
+	}
 	if record.Node == n.record.Name && record.Task.Allocation == t.Allocation && sameOutcome(&record.Task, t, state) {
 		return
 	}
@@ -148,7 +159,7 @@ func (m *Manager) adopt(n *node, e *entry, t *task.Task) {
 		m.log.Info("A task changed.", "task", t.ID, "node", n.record.Name, "allocation", t.Allocation,
 			"from", record.Task.State, "to", state)
 	}
-	if e.record.StopRequested && !e.stopSent && !state.Ended() {
+	if e.record.toStop() && !e.stopSent && !state.Ended() {
 		m.enqueue(n, e)
 	}
 }

@@ -35,9 +35,11 @@ type Record struct {
 	Task task.Task
 	// Seq numbers the tasks in the order in which they were accepted.
 	Seq           uint64
-	Node          string    `json:",omitempty"` // the node of Task.Allocation; empty while pending
-	StopRequested bool      `json:",omitempty"`
-	SubmitTime    time.Time // manager's clock
+	Node          string `json:",omitempty"` // the node of Task.Allocation; empty while pending
+	StopRequested bool   `json:",omitempty"`
+	// Moving is set while the task is stopped to be placed elsewhere.
+	Moving     bool      `json:",omitempty"`
+	SubmitTime time.Time // manager's clock
 	// PlaceTime is when Task.Allocation was made: the timestamp of the event
 	// that hands it to the worker, so that a repeated one is the same.
 	PlaceTime time.Time `json:",omitzero"`
@@ -49,7 +51,9 @@ type NodeRecord struct {
 	URL      string
 	Labels   map[string]string `json:",omitempty"`
 	Draining bool              `json:",omitempty"`
-	Origin   Origin            `json:",omitempty"`
+	// MoveBy is until when its tasks are moved one by one; zero moves none.
+	MoveBy time.Time `json:",omitzero"`
+	Origin Origin    `json:",omitempty"`
 	// Removed in a change deletes the node.
 	Removed bool `json:"-"`
 }

@@ -145,7 +145,7 @@ func (m *Manager) publishStop(e *entry, base, next *Record) bool {
 	if next == base {
 		return true
 	}
-	e.record = next
+	e.record, e.saved = next, next
 	m.reindex(e, base, next)
 	m.log.Info("A stop was requested.", "task", next.Task.ID, "node", next.Node, "allocation", next.Task.Allocation)
 	if n := m.nodes[next.Node]; n != nil {

@@ -47,7 +47,7 @@ func (m *Manager) reindex(e *entry, prev, next *Record) {
 func (m *Manager) settle(n *node, e *entry) {
 	record := e.record
 	starting := record.Task.State == task.Scheduled && e.handed
-	if record.live() && record.Node == n.record.Name && (starting || (record.StopRequested && e.stopSent)) {
+	if record.live() && record.Node == n.record.Name && (starting || (record.toStop() && e.stopSent)) {
 		n.unsettled[record.Task.ID] = e
 		m.follow(n)
 		return
@@ -119,7 +119,12 @@ func (m *Manager) unplace(e *entry, why string) {
 		allocation := r.Task.Allocation
 		r.Task = asked(&r.Task)
 		r.Task.Allocation = allocation
-		r.Node, r.PlaceTime = "", time.Time{}
+		if r.Moving {
+			// The old copy has ended, and that is not the task's end: its
+			// number is used up.
+			r.Task.Allocation++
+		}
+		r.Node, r.PlaceTime, r.Moving = "", time.Time{}, false
 	}))
 	m.queue.push(e)
 	wake(m.placeWake)
@@ -143,6 +148,9 @@ func (m *Manager) committed(changes *Changes, took time.Duration, err error) {
 			m.unsaved[record.Task.ID] = struct{}{}
 		} else if e := m.tasks[record.Task.ID]; e != nil {
 			e.saved = record
+			if n := m.nodes[record.Node]; n != nil && record.Moving {
+				m.enqueue(n, e)
+			}
 		}
 	}
 	if err != nil {

@@ -40,6 +40,14 @@ type Join struct {
 	Labels map[string]string `json:",omitempty"`
 }
 
+// Drain is the body of the manager's POST /nodes/{name}/drain.
+type Drain struct {
+	// MoveWithin above 0 has the tasks there that have a restart policy moved
+	// elsewhere: one by one as long as it lasts, and what is left then all at
+	// once. 0 moves none.
+	MoveWithin task.Duration `json:",omitempty"`
+}
+
 // Node is a node as the manager lists it. A figure that is not known is null.
 type Node struct {
 	Name   string
