@@ -23,6 +23,10 @@ type entry struct {
 	// changed in place, so it may be read after mu was let go. It is nil
 	// while the first one is being written.
 	record *Record
+	// doubt says that a write failed, so that nobody knows what is on disk:
+	// the old record (or none), or the new one. It is settled before the
+	// next request about the task is answered.
+	doubt bool
 	// held is what the task takes of the machine's room.
 	held room
 	// holders counts who holds the turn or waits for it.
@@ -103,7 +107,7 @@ func (w *Worker) leave(e *entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e.holders--
-	if e.holders == 0 && e.record == nil {
+	if e.holders == 0 && e.record == nil && !e.doubt {
 		delete(w.tasks, e.id)
 	}
 }
@@ -111,13 +115,56 @@ func (w *Worker) leave(e *entry) {
 // write puts a record on disk and then shows it. The caller holds the turn, and
 // leaves the record alone afterwards.
 func (w *Worker) write(e *entry, next *Record) error {
-	next.Updated = time.Now()
-	if err := w.store.Save(*next); err != nil {
+	if err := w.save(e, next); err != nil {
 		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.show(e, next)
+	return nil
+}
+
+// save puts a record on disk. The caller holds the turn.
+func (w *Worker) save(e *entry, next *Record) error {
+	next.Updated = time.Now()
+	err := w.store.Save(*next)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e.doubt = err != nil
+	return err
+}
+
+// takeSure is take, with no doubt about what is on disk.
+func (w *Worker) takeSure(ctx context.Context, id uuid.UUID) (*entry, error) {
+	e, err := w.take(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.reassure(e); err != nil {
+		w.release(e)
+		return nil, unsaved(err)
+	}
+	return e, nil
+}
+
+// reassure makes what is on disk what everybody sees, where a failed write left
+// a doubt about it. The caller holds the turn.
+func (w *Worker) reassure(e *entry) error {
+	w.mu.Lock()
+	doubt, record := e.doubt, e.record
+	w.mu.Unlock()
+	switch {
+	case !doubt:
+		return nil
+	case record != nil:
+		return w.save(e, record.clone())
+	}
+	if err := w.store.Delete(e.id); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e.doubt = false
 	return nil
 }
 

@@ -15,11 +15,15 @@ import (
 func (w *Worker) wakeRetire() { wake(w.retireNow) }
 
 // retire makes finished tasks tombstones, and forgets tombstones, when they are
-// too old or too many. It wakes when a task ends and when the oldest is due.
+// too old or too many, and settles the doubts that failed writes have left. It
+// wakes when a task ends or a write fails, and when the oldest task is due.
 func (w *Worker) retire(ctx context.Context) {
 	for {
 		finished, tombstones, next := w.due(time.Now())
-		err := w.retireAll(ctx, finished, w.bury)
+		err := w.retireAll(ctx, w.doubtful(), w.reassure)
+		if err == nil {
+			err = w.retireAll(ctx, finished, w.bury)
+		}
 		if err == nil {
 			err = w.retireAll(ctx, tombstones, w.forget)
 		}
@@ -30,7 +34,7 @@ func (w *Worker) retire(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			w.log.Error("Finished tasks could not be retired", "error", err)
+			w.log.Error("The worker's state cannot be written", "error", err)
 			next = time.Now().Add(retryDelay(20))
 		}
 		var timer <-chan time.Time
@@ -44,6 +48,19 @@ func (w *Worker) retire(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// doubtful returns the tasks of which nobody knows what is on disk.
+func (w *Worker) doubtful() []uuid.UUID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var ids []uuid.UUID
+	for id, e := range w.tasks {
+		if e.doubt {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // aged is a task and since when it is in the state it is kept in.

@@ -19,7 +19,7 @@ import (
 // task that is not known is none. Without one (nil) a task that is not known is
 // the error not_found.
 func (w *Worker) Stop(ctx context.Context, id uuid.UUID, allocation *uint64) error {
-	e, err := w.take(ctx, id)
+	e, err := w.takeSure(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (w *Worker) submitStop(ctx context.Context, event *task.Event, digest strin
 	if event.Task.ID == uuid.Nil {
 		return nil, &task.ValidationError{Field: "Task.ID", Reason: "is missing; an event for completed names its task"}
 	}
-	e, err := w.take(ctx, event.Task.ID)
+	e, err := w.takeSure(ctx, event.Task.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,7 @@ func (w *Worker) stop(e *entry, allocation *uint64, event uuid.UUID, digest stri
 		next.Events[event] = digest
 	}
 	if err := w.write(e, next); err != nil {
+		w.wakeRetire() // settles the doubt
 		return nil, unsaved(err)
 	}
 	w.log.Info("Stop accepted", "task", e.id, "state", next.Task.State, "fence", next.Fence)

@@ -175,3 +175,34 @@ func TestStopAll(t *testing.T) {
 		}
 	})
 }
+
+// Never do two runs of a task go on at once: an old one that cannot be stopped
+// holds the new one back.
+func TestOldRunThatCannotBeStoppedHoldsTheNewOneBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runtime := workertest.NewRuntime()
+		var stuck atomic.Bool
+		stuck.Store(true)
+		runtime.Fault = func(_ context.Context, method string, _ worker.Key) error {
+			if method == "Stop" && stuck.Load() {
+				return workertest.ErrInjected
+			}
+			return nil
+		}
+		m := boot(t, func(cfg *worker.Config) { cfg.Runtime = runtime })
+		id := uuid.New()
+		m.submit(startOf(id, 1))
+		wantState(t, m.submit(startOf(id, 2)), task.Scheduled)
+		pass(time.Hour)
+		wantState(t, m.settle(id), task.Scheduled)
+		if running := runtime.Running(); len(running) != 1 || running[0] != keyOf(id, 1, 0) {
+			t.Errorf("running: %v; want the old one only", running)
+		}
+		stuck.Store(false)
+		pass(time.Minute)
+		wantState(t, m.settle(id), task.Running)
+		if running := runtime.Running(); len(running) != 1 || running[0] != keyOf(id, 2, 0) {
+			t.Errorf("running: %v; want the new one only", running)
+		}
+	})
+}

@@ -59,7 +59,7 @@ func (w *Worker) submitStart(ctx context.Context, event *task.Event, digest stri
 	if err := w.check(t); err != nil {
 		return nil, false, err
 	}
-	e, err := w.take(ctx, t.ID)
+	e, err := w.takeSure(ctx, t.ID)
 	if err != nil {
 		return nil, false, err
 	}
@@ -210,14 +210,14 @@ func (w *Worker) accept(e *entry, event uuid.UUID, next *Record) error {
 	}
 	w.mu.Unlock()
 
-	next.Updated = time.Now()
-	err = w.store.Save(*next)
+	err = w.save(e, next)
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		w.hold(e, held)
 		delete(w.events, event)
+		w.wakeRetire() // settles the doubt
 		return unsaved(err)
 	}
 	if e.record != nil && !e.record.Tombstone {
