@@ -47,7 +47,7 @@ func Open(path string, timeout time.Duration) (*Store, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	if err := db.Update(create); err != nil {
+	if err := prepare(db); err != nil {
 		return nil, errors.Join(fmt.Errorf("the store %s cannot be written: %w", path, err), db.Close())
 	}
 	return &Store{db: db}, nil
@@ -123,7 +123,20 @@ func checkSchema(tx *bbolt.Tx) error {
 	return nil
 }
 
-// create makes what is not there yet.
+// prepare creates the buckets of a fresh file. Any other is not written to, so
+// that a manager can start on a full disk.
+func prepare(db *bbolt.DB) error {
+	fresh := false
+	err := view(db, func(tx *bbolt.Tx) error {
+		fresh = tx.Bucket(metaBucket) == nil
+		return nil
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	return db.Update(create)
+}
+
 func create(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{metaBucket, tasksBucket, decisionsBucket, nodesBucket} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
