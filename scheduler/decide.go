@@ -70,7 +70,7 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 	q := &s.scratch
 	q.demand, q.now, q.seed = d, now, seed
 	q.ask = [3]int64{nanocores(d.Requests.Cpu), int64(d.Requests.Memory), int64(d.Requests.Disk)}
-	expects := s.predict.predict(q.ask[0])
+	expects := s.predict.predict(kind{q.ask[0], d.Name})
 	q.group = group{q.ask[0], q.ask[1]}
 	q.asked = Asked{
 		Cpu:          cores(q.ask[0]),

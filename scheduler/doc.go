@@ -39,9 +39,10 @@
 // placed since the reading). CPU is a preference within a bound: requests may
 // total the worker's overcommit times its allocatable cores.
 //
-// Predictions are learned: the mean share of its request that a measured task
-// used, by request, drawn towards the mean of all tasks and that towards 1, as
-// if five more tasks had them. Before anything is measured p is the request.
+// Predictions are learned: the mean share of its request that measured tasks of
+// the same name used, drawn towards that of tasks with the same request, that
+// towards the mean of all tasks, and that towards 1, as if one, five and five
+// more tasks had them. Before anything is measured p is the request.
 // The expectations of single tasks, which the policy "measured" adds up, are in
 // predict.go.
 //

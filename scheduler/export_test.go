@@ -5,10 +5,9 @@ func (s *State) GroupDeviation(node string, d Demand) float64 {
 	return s.nodes[node].deviation(group{nanocores(d.Requests.Cpu), int64(d.Requests.Memory)})
 }
 
-// Expects is what a task that asks for so much is expected to use, its mean and
-// variance.
-func (s *State) Expects(cpu float64) (mean, variance float64) {
-	e := s.predict.predict(nanocores(cpu))
+// Expects is what a task is expected to use, its mean and variance.
+func (s *State) Expects(d Demand) (mean, variance float64) {
+	e := s.predict.predict(kind{nanocores(d.Requests.Cpu), d.Name})
 	return e.mean, e.variance
 }
 

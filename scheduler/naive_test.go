@@ -251,7 +251,7 @@ func (m *naive) price(s *scheduler.State, name string, now scheduler.Instant, d 
 	inputs, _, _ := s.Inspect(name, now)
 	figures := inputs.Figures()
 	asked := scheduler.Asked{Cpu: d.Requests.Cpu, Memory: float64(d.Requests.Memory), Disk: float64(d.Requests.Disk)}
-	asked.CpuPredicted, asked.CpuVariance = s.Expects(d.Requests.Cpu)
+	asked.CpuPredicted, asked.CpuVariance = s.Expects(*d)
 	sum, weights := 0.0, 0.0
 	for _, w := range m.cfg.Policy.Scorers {
 		terms := w.Terms(&figures, s.Base())

@@ -93,7 +93,7 @@ func (n *node) drop(t *placed) {
 
 // hold reckons what the live task t holds of the node's sums, by the reading.
 func (n *node) hold(t *placed, p *predictor) {
-	t.expects = t.meter.estimate(t.cpu, p)
+	t.expects = t.meter.estimate(t.kind, p)
 	t.missing = int64(math.Round(1e9 * t.expects.mean * (1 - n.overlap(t))))
 	t.unused = t.memory
 	if Known(t.meter.memory) {
@@ -230,9 +230,7 @@ func (n *node) observe(r *Reading, task func(*TaskReading) *placed, p *predictor
 			continue
 		}
 		t.measure(&r.Tasks[i], n.clock())
-		is := t.meter.shares(t.cpu)
-		p.learn(t.cpu, t.taught, is)
-		t.taught = is
+		p.learn(t)
 	}
 	if Known(r.CpuUsage) {
 		n.usage.add(r.CpuUsage, since, momentsTau)

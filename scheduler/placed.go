@@ -45,7 +45,9 @@ type placed struct {
 	finish float64 // worker's clock; absent while live
 	ended  Instant // manager's clock, set with finish
 	meter  meter
-	taught shares // what the predictor was told of it
+	kind   kind
+	taught shares  // what the predictor was told of it
+	named  *shares // where that went by its name
 
 	// What it holds of its node's sums at present.
 	missing int64 // nanocores of its use that the reading does not hold yet (live), or holds still (ended)

@@ -2,12 +2,21 @@ package scheduler
 
 import "math"
 
-// priorTasks is how many measured tasks a prior weighs as much as.
-const priorTasks = 5
+// How many measured tasks a prior weighs as much as.
+const (
+	priorTasks = 5
+	// priorNamed: tasks of one name are mostly copies of one thing, and tell
+	// more of each other than tasks that ask for the same.
+	priorNamed = 1
+)
 
 // kindsKept bounds how many requests are told apart: with more of them, each has
 // too few tasks to learn from, and those of all tasks serve.
 const kindsKept = 4096
+
+// namesKept bounds how many names are; the one measured first the longest ago
+// makes room for the next.
+const namesKept = 65536
 
 // shares are what is known of a task's use, or summed up over tasks, in shares
 // of the CPU request.
@@ -25,15 +34,15 @@ func (s *shares) add(o shares, sign float64) {
 	s.within += sign * o.within
 }
 
-// drawn returns the means, drawn towards those of prior as if [priorTasks] more
+// drawn returns the means, drawn towards those of prior as if so many more
 // tasks had them.
-func (s *shares) drawn(prior shares) shares {
-	n := s.tasks + priorTasks
+func (s *shares) drawn(prior shares, tasks float64) shares {
+	n := s.tasks + tasks
 	return shares{
 		tasks:  1,
-		mean:   (s.mean + priorTasks*prior.mean) / n,
-		square: (s.square + priorTasks*prior.square) / n,
-		within: (s.within + priorTasks*prior.within) / n,
+		mean:   (s.mean + tasks*prior.mean) / n,
+		square: (s.square + tasks*prior.square) / n,
+		within: (s.within + tasks*prior.within) / n,
 	}
 }
 
@@ -43,51 +52,89 @@ type estimate struct {
 	mean, variance float64
 }
 
+// kind is what a task is foreseen by before it is measured.
+type kind struct {
+	cpu  int64 // nanocores asked for
+	name string
+}
+
 // predictor learns from measured tasks how much of its request a new one will
-// use, by CPU request: the kind of a task.
+// use, by request and by name.
 type predictor struct {
-	kinds map[int64]*shares // by nanocores asked for; the first kindsKept that were measured
-	all   shares
+	byCpu  map[int64]*shares // the first kindsKept that were measured
+	byName map[string]*shares
+	names  []string // of byName, in a ring
+	oldest int      // in names
+	all    shares
 }
 
-// shares returns what a task with the request cpu is expected to use of it: the
-// mean over measured tasks of its kind, drawn towards that over all tasks,
-// which is drawn towards all of the request and nothing but it.
-func (p *predictor) shares(cpu int64) shares {
-	prior := p.all.drawn(shares{mean: 1, square: 1})
-	if k := p.kinds[cpu]; k != nil {
-		return k.drawn(prior)
+func newPredictor() predictor {
+	return predictor{byCpu: make(map[int64]*shares), byName: make(map[string]*shares)}
+}
+
+// shares returns what a task of the kind is expected to use of its request: the
+// mean over measured tasks of its name, drawn towards that over those that ask
+// for the same, which is drawn towards that over all tasks, which is drawn
+// towards all of the request and nothing but it.
+func (p *predictor) shares(k kind) shares {
+	is := p.all.drawn(shares{mean: 1, square: 1}, priorTasks)
+	if s := p.byCpu[k.cpu]; s != nil {
+		is = s.drawn(is, priorTasks)
 	}
-	return prior
+	if s := p.byName[k.name]; s != nil {
+		is = s.drawn(is, priorNamed)
+	}
+	return is
 }
 
-// predict returns what a task with the request cpu, in nanocores, is expected to
-// use while nothing is measured of it: mean and variance between tasks and
-// within them. Before any task was measured that is the request.
-func (p *predictor) predict(cpu int64) estimate {
-	s, c := p.shares(cpu), cores(cpu)
+// predict returns what a task of the kind is expected to use while nothing is
+// measured of it: mean and variance between tasks and within them. Before any
+// task was measured that is the request.
+func (p *predictor) predict(k kind) estimate {
+	s, c := p.shares(k), cores(k.cpu)
 	return estimate{
 		mean:     s.mean * c,
 		variance: (max(0, s.square-s.mean*s.mean) + s.within) * c * c,
 	}
 }
 
-// learn replaces what was known of one task's use by what is.
-func (p *predictor) learn(cpu int64, was, is shares) {
-	if cpu <= 0 || was == is {
+// learn replaces what was known of the task's use by what is.
+func (p *predictor) learn(t *placed) {
+	is := t.meter.shares(t.kind.cpu)
+	if t.kind.cpu <= 0 || is == t.taught {
 		return
 	}
-	k := p.kinds[cpu]
-	if k == nil && len(p.kinds) < kindsKept {
-		k = &shares{}
-		p.kinds[cpu] = k
+	if t.named == nil && t.kind.name != "" {
+		t.named = p.named(t.kind.name)
 	}
-	if k != nil {
-		k.add(was, -1)
-		k.add(is, 1)
+	if p.byCpu[t.kind.cpu] == nil && len(p.byCpu) < kindsKept {
+		p.byCpu[t.kind.cpu] = &shares{}
 	}
-	p.all.add(was, -1)
-	p.all.add(is, 1)
+	for _, sum := range [...]*shares{&p.all, p.byCpu[t.kind.cpu], t.named} {
+		if sum != nil {
+			sum.add(t.taught, -1)
+			sum.add(is, 1)
+		}
+	}
+	t.taught = is
+}
+
+// named returns the sums of a name, new ones if there are none. Tasks keep to
+// the sums they got, so that what they teach is taken back from where it went.
+func (p *predictor) named(name string) *shares {
+	if s := p.byName[name]; s != nil {
+		return s
+	}
+	if len(p.names) < namesKept {
+		p.names = append(p.names, name)
+	} else {
+		delete(p.byName, p.names[p.oldest])
+		p.names[p.oldest] = name
+		p.oldest = (p.oldest + 1) % namesKept
+	}
+	s := &shares{}
+	p.byName[name] = s
+	return s
 }
 
 // Constants of the estimate of a measured task. Halved or doubled they move the
@@ -108,18 +155,18 @@ const (
 	settling = 30
 )
 
-// estimate returns what a task with the request cpu is expected to use by its
-// own readings and by its kind's: its use is the mean of the last and of its
+// estimate returns what a task of the kind is expected to use by its own
+// readings and by its kind's: its use is the mean of the last and of its
 // whole life, but for a chance that it becomes another one of its kind.
-func (m *meter) estimate(cpu int64, p *predictor) estimate {
-	prior := p.predict(cpu)
+func (m *meter) estimate(k kind, p *predictor) estimate {
+	prior := p.predict(k)
 	if !Known(m.mean) {
 		return prior
 	}
 	own := (m.last + m.mean) / 2
-	c := cores(cpu)
+	c := cores(k.cpu)
 	n := m.life / varianceSpan
-	within := (n*m.variance() + varianceWeight*p.shares(cpu).within*c*c) / (n + varianceWeight)
+	within := (n*m.variance() + varianceWeight*p.shares(k).within*c*c) / (n + varianceWeight)
 	a := max(changed, settling/(settling+m.life))
 	apart := own - prior.mean
 	return estimate{

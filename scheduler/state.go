@@ -39,7 +39,7 @@ func NewState(cfg Config) (*State, error) {
 		tasks:   make(map[uuid.UUID]*placed),
 		ports:   make(map[uint16]map[*node]int),
 		names:   make(map[string]map[*node]int),
-		predict: predictor{kinds: make(map[int64]*shares)},
+		predict: newPredictor(),
 	}
 	s.columns.init(&s.cfg)
 	return s, nil
@@ -135,6 +135,7 @@ func (s *State) place(n *node, p *Placement) {
 		start: p.StartTime, finish: Absent(), ended: running,
 		meter: newMeter(),
 	}
+	t.kind = kind{t.cpu, t.name}
 	s.turn++
 	n.turn = s.turn
 	n.add(t, &s.predict)
