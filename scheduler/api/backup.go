@@ -6,7 +6,7 @@ import (
 
 // backUp answers POST /backup with a copy of the store. It is a POST because
 // the store has what lists mask: who may read it has to be allowed to write.
-func (a *api) backUp(w http.ResponseWriter, r *http.Request) error {
+func (a *api) backUp(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", `attachment; filename="manager.db"`)
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -20,7 +20,7 @@ type Client struct {
 }
 
 // New returns a client of the manager at baseURL, "http://127.0.0.1:5555". The
-// HTTP client carries the credentials; nil is http.DefaultClient. It should set
+// HTTP client carries the credentials; nil is a plain one. It should set
 // no overall timeout, since output and changes are streamed: contexts bound the
 // calls.
 func New(baseURL string, httpClient *http.Client) (*Client, error) {
@@ -32,7 +32,7 @@ func New(baseURL string, httpClient *http.Client) (*Client, error) {
 		return nil, fmt.Errorf("the manager's URL %q: want http://host:port or https://host:port", baseURL)
 	}
 	if httpClient == nil {
-		httpClient = http.DefaultClient
+		httpClient = new(http.Client)
 	}
 	base.RawQuery, base.Fragment = "", ""
 	return &Client{base: strings.TrimSuffix(base.String(), "/"), http: httpClient}, nil

@@ -199,7 +199,7 @@ func startManager(t *testing.T, path string) (*schedulerclient.Client, *manager.
 		Store: store, Scheduler: scheduler.Config{Policy: ranked}, Log: log,
 		NewWorker: func(baseURL string) (manager.Worker, error) { return workerclient.New(baseURL, nil) },
 		NewScraper: func(now func() scheduler.Instant, sink func(scrape.Result)) (manager.Scraper, error) {
-			return scrape.New(scrape.Config{Client: http.DefaultClient, Now: now, Sink: sink, Log: log})
+			return scrape.New(scrape.Config{Client: new(http.Client), Now: now, Sink: sink, Log: log})
 		},
 	})
 	if err != nil {

@@ -67,7 +67,7 @@ func (s *memStore) Save(c Changes) error {
 	s.mu.Lock()
 	delay := s.delay
 	s.mu.Unlock()
-	time.Sleep(delay) // fake time: how long a disk takes
+	<-time.After(delay) // fake time: how long a disk takes
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.full {
@@ -278,7 +278,7 @@ func (f *fleet) submit(change func(*task.Task)) uuid.UUID {
 
 // wait lets time pass.
 func (f *fleet) wait(d time.Duration) {
-	time.Sleep(d) // fake time
+	<-time.After(d) // fake time
 	synctest.Wait()
 }
 
