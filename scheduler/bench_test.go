@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"cube/scheduler"
-	"cube/worker/task"
 )
 
 // fleet returns a state of so many nodes of three sizes, differently busy, each
@@ -30,13 +29,6 @@ func fleet(t testing.TB, spec string, nodes int) *scheduler.State {
 		observe(t, s, r)
 	}
 	return s
-}
-
-// mixed returns the n-th of demands of which no two are alike.
-func mixed(n int, random *rand.Rand) scheduler.Demand {
-	d := demand(n, 0.05+float64(random.IntN(4000))/1000, task.Bytes(random.IntN(8<<30)))
-	d.Requests.Disk = task.Bytes(random.IntN(20 << 30))
-	return d
 }
 
 // BenchmarkDecide decides and places demands of which no two are alike, each in

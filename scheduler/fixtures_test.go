@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -89,4 +90,11 @@ func put(t testing.TB, s *scheduler.State, now scheduler.Instant, d scheduler.De
 	}
 	place(t, s, scheduler.Placement{Demand: d, Node: made.Node, At: now, StartTime: scheduler.Absent()})
 	return made.Node
+}
+
+// mixed returns the n-th of demands of which no two are alike.
+func mixed(n int, random *rand.Rand) scheduler.Demand {
+	d := demand(n, 0.05+float64(random.IntN(4000))/1000, task.Bytes(random.IntN(8<<30)))
+	d.Requests.Disk = task.Bytes(random.IntN(20 << 30))
+	return d
 }
