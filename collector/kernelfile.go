@@ -85,7 +85,7 @@ func (f *kernelFile) open() (kept bool, err error) {
 		return false, &os.PathError{Op: "open", Path: f.path, Err: err}
 	}
 	var system unix.Statfs_t
-	if unix.Fstatfs(f.fd, &system) == nil && int64(system.Type) == unix.PROC_SUPER_MAGIC {
+	if unix.Fstatfs(f.fd, &system) == nil && system.Type == unix.PROC_SUPER_MAGIC {
 		f.checked = f.now()
 	}
 	return false, nil

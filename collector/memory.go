@@ -42,7 +42,7 @@ func (m *meminfo) read() (memoryReading, error) {
 // two against each other.
 func parseMeminfo(text []byte) (r memoryReading, err error) {
 	totalKnown := false
-	for rest := text; len(rest) > 0 && !(totalKnown && r.availableKnown); {
+	for rest := text; len(rest) > 0 && (!totalKnown || !r.availableKnown); {
 		line, after, whole := cutLine(rest)
 		if !whole {
 			return r, errors.New("it is cut off within a line")

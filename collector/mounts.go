@@ -184,8 +184,8 @@ func (t *mountTable) dataMountPoint(visible map[string]*procfs.MountInfo) string
 	if err != nil {
 		return ""
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
 	}
 	if inside, err := filepath.Rel(t.cfg.RootPath, path); err == nil && !strings.HasPrefix(inside, "..") {
 		path = filepath.Join("/", inside)
