@@ -60,11 +60,12 @@ func (e *coder) bytes(v *task.Bytes) {
 	*v = task.Bytes(wide)
 }
 
-// length is that of a list. A list has no more elements than bytes follow.
-func (e *coder) length(n int) int {
+// length is that of a list whose elements take no fewer than least bytes each: a
+// garbled length must not ask for more memory than the data could fill.
+func (e *coder) length(n, least int) int {
 	wide := uint64(n)
 	e.whole(&wide)
-	if e.reading && wide > uint64(len(e.data)) {
+	if e.reading && wide > uint64(len(e.data)/least) {
 		e.fail()
 		return 0
 	}

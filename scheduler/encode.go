@@ -10,6 +10,14 @@ import (
 // know it refuses.
 const encodingVersion = 1
 
+// The fewest bytes that each of these takes.
+const (
+	leastCandidate    = 26
+	leastComponent    = 3
+	leastRefusalCount = 3
+	leastRefusal      = 8
+)
+
 // MarshalBinary returns the compact form.
 func (d *Decision) MarshalBinary() ([]byte, error) {
 	e := coder{data: make([]byte, 0, 1024)}
@@ -53,7 +61,7 @@ func (e *coder) decision(d *Decision) error {
 	e.count(&d.Passed)
 	e.optional(&d.OldestReading, nil)
 	e.optional(&d.NewestReading, nil)
-	n := e.length(len(d.Candidates))
+	n := e.length(len(d.Candidates), leastCandidate)
 	if e.reading && n > 0 {
 		d.Candidates = make([]Candidate, n)
 	}
@@ -62,7 +70,7 @@ func (e *coder) decision(d *Decision) error {
 		e.candidate(&d.Candidates[i], &before)
 		before = d.Candidates[i]
 	}
-	n = e.length(len(d.Refused))
+	n = e.length(len(d.Refused), leastRefusalCount)
 	if e.reading && n > 0 {
 		d.Refused = make([]RefusalCount, n)
 	}
@@ -75,7 +83,7 @@ func (e *coder) decision(d *Decision) error {
 // candidate is written by what is different from the one before.
 func (e *coder) candidate(c, before *Candidate) {
 	e.name(&c.Node)
-	n := e.length(len(c.Components))
+	n := e.length(len(c.Components), leastComponent)
 	if e.reading && n > 0 {
 		c.Components = make([]Component, n)
 	}
@@ -149,7 +157,7 @@ func (e *coder) refusalCount(r *RefusalCount) {
 	e.text(&code)
 	r.Code = Code(code)
 	e.count(&r.Count)
-	n := e.length(len(r.Examples))
+	n := e.length(len(r.Examples), leastRefusal)
 	if e.reading && n > 0 {
 		r.Examples = make([]Refusal, n)
 	}
