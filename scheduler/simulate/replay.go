@@ -1,0 +1,161 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"cube/scheduler"
+	"cube/scheduler/policy"
+)
+
+// The references that a replay can be placed by, beside the policies.
+const (
+	Random = "random" // by chance: the mean of several draws
+	Oracle = "oracle" // told each task's future
+)
+
+// DefaultDraws is over how many draws a schedule's chance is averaged.
+const DefaultDraws = 40
+
+// Options say how a trace is replayed.
+type Options struct {
+	// Interval is how often each machine is read.
+	Interval time.Duration
+	// Draws is over how many draws [Random] is averaged.
+	Draws int
+	// Machines replace the trace's own; nil leaves those.
+	Machines []Machine
+	// JobHistory tells the scheduler the name of each task's job.
+	JobHistory bool
+}
+
+// Policies are the names that [Replay] knows: the scheduler's policies and the
+// references.
+func Policies() []string {
+	names := append(policy.Names(), Oracle)
+	for _, r := range readingPolicies() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// Outcome is a replay's row, and the share of its CPU that each machine was
+// asked for in each slot: Use[slot][machine].
+type Outcome struct {
+	Row
+	Use [][]float64
+}
+
+// Replay replays one schedule of a trace under a policy.
+func Replay(ctx context.Context, t *Trace, s *Schedule, name string, o Options) (*Outcome, error) {
+	out, err := replayPolicy(ctx, t, s, name, &o)
+	if err != nil {
+		return nil, fmt.Errorf("replaying %s, schedule %d, under %s: %w", t.Name, s.Seed, name, err)
+	}
+	out.Trace, out.Policy, out.ScrapeInterval, out.Seed = t.Name, name, o.Interval.Seconds(), s.Seed
+	return out, nil
+}
+
+func replayPolicy(ctx context.Context, t *Trace, s *Schedule, name string, o *Options) (*Outcome, error) {
+	switch name {
+	case Random:
+		return replayRandom(ctx, t, s, o)
+	case Oracle:
+		w := o.world(t, s)
+		return w.outcome(ctx, newOracle(w), nil)
+	}
+	p, err := policyOf(name)
+	if err != nil {
+		return nil, err
+	}
+	w := o.world(t, s)
+	placer, err := newByState(w, p, o.Interval)
+	if err != nil {
+		return nil, err
+	}
+	out, err := w.outcome(ctx, placer, newRounds(w.machines, o.Interval, chance(s, 0)))
+	if err == nil {
+		err = placer.err
+	}
+	return out, err
+}
+
+func (o *Options) world(t *Trace, s *Schedule) *world {
+	machines := o.Machines
+	if machines == nil {
+		machines = t.Machines
+	}
+	w := newWorld(t, s, machines)
+	w.history = o.JobHistory
+	return w
+}
+
+// chance is the source of the n-th draw of a schedule; the 0th is that of the
+// scrape phases.
+func chance(s *Schedule, n int) *rand.Rand {
+	return rand.New(rand.NewPCG(uint64(s.Seed), uint64(n)))
+}
+
+func policyOf(name string) (scheduler.Policy, error) {
+	for _, r := range readingPolicies() {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	return policy.New(name)
+}
+
+// outcome replays the day under a placer.
+func (w *world) outcome(ctx context.Context, p placer, scrapes *rounds) (*Outcome, error) {
+	if err := w.replay(ctx, p, scrapes); err != nil {
+		return nil, err
+	}
+	return &Outcome{Row: w.tally.row(), Use: slices.Collect(slices.Chunk(w.tally.use, len(w.machines)))}, nil
+}
+
+// replayRandom averages over draws; the use is that of the first.
+func replayRandom(ctx context.Context, t *Trace, s *Schedule, o *Options) (*Outcome, error) {
+	var mean *Outcome
+	draws := max(1, o.Draws)
+	for n := range draws {
+		w := o.world(t, s)
+		one, err := w.outcome(ctx, &byChance{world: w, chance: chance(s, n+1)}, nil)
+		if err != nil {
+			return nil, err
+		}
+		if mean == nil {
+			mean = &Outcome{Use: one.Use}
+		}
+		mean.add(&one.Row, 1/float64(draws))
+	}
+	return mean, nil
+}
+
+// add adds a part of another row's figures.
+func (r *Row) add(o *Row, part float64) {
+	r.Over += part * o.Over
+	r.Unserved += part * o.Unserved
+	r.P99 += part * o.P99
+	r.CV += part * o.CV
+	r.Rejected += part * o.Rejected
+	r.NodesUsed += part * o.NodesUsed
+	r.MemoryOver += part * o.MemoryOver
+}
+
+// jobOf returns the name of a task's job: its source without the day, which is
+// a leading folder of digits or a trailing d and digits.
+func jobOf(source string) string {
+	if day, job, is := strings.Cut(source, "/"); is && digits(day) {
+		return job
+	}
+	if at := strings.LastIndexByte(source, 'd'); at > 0 && digits(source[at+1:]) {
+		return source[:at]
+	}
+	return source
+}
+
+func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
