@@ -176,8 +176,8 @@ func readToken(t *testing.T, env []string, base string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// ask sends a request and returns the error that it has to be answered with.
-func ask(t *testing.T, method, url, body, token string) wire.Error {
+// send sends a request as a person with curl would, and returns the answer.
+func send(t *testing.T, method, url, body, token string) (status int, answer []byte) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -194,15 +194,29 @@ func ask(t *testing.T, method, url, body, token string) wire.Error {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
+	if answer, err = io.ReadAll(response.Body); err != nil {
 		t.Fatal(err)
 	}
+	return response.StatusCode, answer
+}
+
+// ask sends a request and returns the error that it has to be answered with.
+func ask(t *testing.T, method, url, body, token string) wire.Error {
+	t.Helper()
+	status, answer := send(t, method, url, body, token)
 	var got wire.Error
-	if err := json.Unmarshal(text, &got); err != nil || got.HTTPStatusCode != response.StatusCode {
-		t.Fatalf("%s %s: status %d, %s: not the one error shape", method, url, response.StatusCode, text)
+	if err := json.Unmarshal(answer, &got); err != nil || got.HTTPStatusCode != status {
+		t.Fatalf("%s %s: status %d, %s: not the one error shape", method, url, status, answer)
 	}
 	return got
+}
+
+// join makes a worker known to a manager.
+func join(t *testing.T, managerURL, body, token string) {
+	t.Helper()
+	if status, answer := send(t, http.MethodPost, managerURL+"/nodes", body, token); status >= 300 {
+		t.Fatalf("joining: %d, %s", status, answer)
+	}
 }
 
 // A task that fits nowhere stays pending, with the reason shown, and is placed

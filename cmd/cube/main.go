@@ -85,6 +85,8 @@ func (c *cli) register(app *kingpin.Application) {
 	c.registerLogs(app)
 	c.registerStop(app)
 	c.registerExplain(app)
+	c.registerNode(app)
+	c.registerBackup(app)
 }
 
 // command adds a subcommand whose body is body.

@@ -2,12 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -34,11 +34,14 @@ const (
 	busyShare   = 0.95
 )
 
+// startFleet starts them. E-PVM scores by the last reading, where the default
+// policy would remember that building the program kept this machine busy; and all
+// have as many CPUs, so that only their use tells them apart.
 func startFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{env: []string{"XDG_CONFIG_HOME=" + t.TempDir()}}
 	f.manager = startCube(t, f.env, "manager", "--web.listen-address=127.0.0.1:0", "--data-dir="+t.TempDir(),
-		"--scrape.interval="+scrapeEvery.String())
+		"--scrape.interval="+scrapeEvery.String(), "--policy=epvm")
 	f.managerURL = f.manager.url()
 	f.env = append(f.env, "CUBE_MANAGER="+f.managerURL)
 	worker := func(args ...string) (*program, string, string) {
@@ -47,8 +50,8 @@ func startFleet(t *testing.T) *fleet {
 		url := p.url()
 		return p, url, strings.TrimPrefix(url, "http://")
 	}
-	busy := newMachine(t, machine{cpus: 4, busy: busyShare, memory: 64 << 30, memoryFree: 60 << 30})
-	full := newMachine(t, machine{cpus: 4, busy: 0.05, memory: 16 << 30, memoryFree: 16 << 30 / 50})
+	busy := newMachine(t, machine{cpus: runtime.NumCPU(), busy: busyShare, memory: 64 << 30, memoryFree: 60 << 30})
+	full := newMachine(t, machine{cpus: runtime.NumCPU(), busy: 0.05, memory: 16 << 30, memoryFree: 16 << 30 / 50})
 	f.idle, f.idleURL, f.idleName = worker("--runtime=process")
 	f.busy, f.busyURL, f.busyName = worker("--runtime=process", "--path.procfs="+busy.proc)
 	f.full, f.fullURL, f.fullName = worker("--runtime=process", "--path.procfs="+full.proc)
@@ -71,10 +74,10 @@ func (f *fleet) nodes(t *testing.T) map[string]wire.Node {
 // building the program has kept it busy.
 func (f *fleet) settle(t *testing.T) {
 	t.Helper()
-	until(t, 90*time.Second, "the nodes are read, and this machine has come to rest", func() bool {
+	until(t, 3*time.Minute, "the nodes are read, and this machine has come to rest", func() bool {
 		nodes := f.nodes(t)
 		idle, busy, full := nodes[f.idleName].CpuUsageRatio, nodes[f.busyName].CpuUsageRatio, nodes[f.fullName].CpuUsageRatio
-		return idle != nil && busy != nil && full != nil && *idle < 0.6 && math.Abs(*busy-busyShare) < 0.01
+		return idle != nil && busy != nil && full != nil && *idle < 0.8 && math.Abs(*busy-busyShare) < 0.01
 	})
 }
 
@@ -199,34 +202,5 @@ func TestContainer(t *testing.T) {
 		var tasks []wire.PlacedTask
 		fromJSON(t, mustCube(t, env, "ps", "--all", "--output=json"), &tasks)
 		return len(tasks) == 1 && tasks[0].State == task.Completed
-	})
-}
-
-// checkPrometheus: a real Prometheus that finds its targets by the manager's
-// service discovery has them all up, and the CPU ratio as a series.
-func (f *fleet) checkPrometheus(t *testing.T) {
-	path, err := exec.LookPath("prometheus")
-	if err != nil {
-		t.Skip("prometheus is not installed")
-	}
-	dir := t.TempDir()
-	config := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: cube\n    http_sd_configs: [{url: '%s/sd', refresh_interval: 1s}]\n", f.managerURL)
-	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	address := freeAddress(t)
-	startPrometheus(t, path, dir, address)
-	targets := []string{f.idleName, f.busyName, f.fullName, strings.TrimPrefix(f.managerURL, "http://")}
-	until(t, 60*time.Second, "all four targets are up", func() bool {
-		up := queryPrometheus(t, address, "up")
-		for _, target := range targets {
-			if up[target] != 1 {
-				return false
-			}
-		}
-		return len(up) == len(targets)
-	})
-	until(t, 30*time.Second, "the busy machine's CPU ratio is a series", func() bool {
-		return math.Abs(queryPrometheus(t, address, "cube_cpu_usage_ratio")[f.busyName]-busyShare) < 0.01
 	})
 }

@@ -57,37 +57,69 @@ func startPrometheus(t *testing.T, path, dir, address string) {
 	})
 }
 
-// queryPrometheus returns an instant query's values by instance; nothing while
-// the server does not answer yet.
-func queryPrometheus(t *testing.T, address, query string) map[string]float64 {
+// askPrometheus fetches a path of its API.
+func askPrometheus(t *testing.T, address, path string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/v1/query?query="+url.QueryEscape(query), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	response, err := (&http.Client{}).Do(request)
 	if err != nil {
-		return nil
+		return "", err
 	}
 	defer response.Body.Close()
-	var answer struct {
-		Data struct {
-			Result []struct {
-				Metric map[string]string
-				Value  [2]any
-			}
-		}
-	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	body, err := io.ReadAll(response.Body)
+	return string(body), err
+}
+
+// series is what an instant query answers.
+type series struct {
+	Metric map[string]string
+	Value  [2]any
+}
+
+// query asks an instant query; there is nothing while the server does not answer
+// yet. A query that it refuses fails the test.
+func query(t *testing.T, address, expression string) []series {
+	t.Helper()
+	body, err := askPrometheus(t, address, "/api/v1/query?query="+url.QueryEscape(expression))
+	if err != nil {
 		return nil
 	}
+	var answer struct {
+		Status, Error string
+		Data          struct{ Result json.RawMessage }
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		return nil // starting
+	}
+	if answer.Status != "success" {
+		t.Fatalf("%s: %s", expression, answer.Error)
+	}
+	var result []series
+	if err := json.Unmarshal(answer.Data.Result, &result); err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return result
+}
+
+// countSeries is how many series a query has.
+func countSeries(t *testing.T, address, expression string) int {
+	t.Helper()
+	return len(query(t, address, expression))
+}
+
+// queryPrometheus returns an instant query's values by instance.
+func queryPrometheus(t *testing.T, address, expression string) map[string]float64 {
+	t.Helper()
 	values := map[string]float64{}
-	for _, series := range answer.Data.Result {
-		text, _ := series.Value[1].(string)
+	for _, one := range query(t, address, expression) {
+		text, _ := one.Value[1].(string)
 		if value, err := strconv.ParseFloat(text, 64); err == nil {
-			values[series.Metric["instance"]] = value
+			values[one.Metric["instance"]] = value
 		}
 	}
 	return values

@@ -220,7 +220,13 @@ func (m *Manager) hand(ctx context.Context, n *node, worker Worker, e *entry, re
 // saysNothingBegan reports whether a refusal says for sure that the worker did
 // not begin with the allocation. After any other it is fenced off first.
 func saysNothingBegan(code wire.Code) bool {
-	return code == wire.CodeNoRoom || code == wire.CodeInvalid || code == wire.CodeStaleAllocation
+	switch code {
+	case wire.CodeNoRoom, wire.CodeInvalid, wire.CodeStaleAllocation:
+		return true
+	case wire.CodeUnauthorized, wire.CodeForbiddenHost, wire.CodeCrossOrigin:
+		return true // the request did not get past the worker's door
+	}
+	return false
 }
 
 // refuse takes back a task that the worker would not have: it goes to the next
