@@ -15,8 +15,8 @@ import (
 )
 
 // BenchmarkPage compares ways to take the wanted figures from pages of host
-// metrics and 20 tasks, of 500 workers in turn as in a fleet: ours; the same
-// parser with a cache of raw series a target, which stores the values by slot;
+// metrics and 20 tasks, of 500 workers in turn as in a fleet: ours, by the layout
+// of the worker's last page and without; the same parser with a cache of raw series a target, which stores the values by slot;
 // the same parser with the labels of each series; and expfmt.
 func BenchmarkPage(b *testing.B) {
 	const workers = 500
@@ -33,6 +33,18 @@ func BenchmarkPage(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Run("layout", func(b *testing.B) {
+		b.ReportAllocs()
+		p, targets := new(page), make([]target, workers)
+		for i := range targets {
+			targets[i] = target{Target: Target{DataRoot: "/"}, source: source}
+		}
+		for i := 0; b.Loop(); i++ {
+			if failure := p.readOf(&targets[i%workers], bodies[i%workers], DefaultMaxSamples); failure != nil {
+				b.Fatal(failure)
+			}
+		}
+	})
 	b.Run("table", func(b *testing.B) {
 		b.ReportAllocs()
 		var p page

@@ -31,6 +31,13 @@
 // Where a source has counters of CPU time instead of a ratio, the difference
 // between two scrapes is taken here.
 //
+// # Cost
+//
+// A target's pages differ in their numbers and in little else. What was parsed
+// once is kept, up to 32 KiB a target, and the next page is compared with it:
+// names, labels and help texts that are the same bytes are not taken apart
+// again. A page that differs in anything but plain numbers is parsed in full.
+//
 // In this room belongs what turns a page into a reading. It imports scheduler,
 // and of the Prometheus libraries the parser and the HTTP client configuration;
 // it knows nothing of tasks, placement or the manager.

@@ -21,8 +21,10 @@ func newInstruments() instruments {
 			Help: "Scrapes of nodes' metrics, by how they ended.",
 		}, []string{"result"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:                            "cube_scrape_duration_seconds",
-			Help:                            "How long a scrape of a node's metrics took, whatever came of it.",
+			Name: "cube_scrape_duration_seconds",
+			Help: "How long a scrape of a node's metrics took, whatever came of it.",
+			// For a Prometheus that does not read native histograms.
+			Buckets:                         []float64{.001, .003, .01, .03, .1, .3, 1, 3},
 			NativeHistogramBucketFactor:     1.1,
 			NativeHistogramMaxBucketNumber:  160,
 			NativeHistogramMinResetDuration: time.Hour,

@@ -7,12 +7,13 @@ type mount struct {
 	bytes float64
 }
 
-// offer keeps the value if the mountpoint is the nearest one above root so far.
-// Of two mounts on one point the later one on the page stands: both report the
-// one that is visible there.
-func (m *mount) offer(mountpoint []byte, root string, value float64) {
-	if len(mountpoint) > 0 && len(mountpoint) >= m.point && holds(mountpoint, root) {
-		m.point, m.bytes = len(mountpoint), value
+// put keeps the value if its mountpoint, a path of so many bytes, is the nearest
+// one above the root so far; 0 is one that is not above it. Of two mounts on one
+// point the later one on the page stands: both report the one that is visible
+// there.
+func (m *mount) put(point int, value float64) {
+	if point > 0 && point >= m.point {
+		m.point, m.bytes = point, value
 	}
 }
 
@@ -22,5 +23,5 @@ func holds(directory []byte, path string) bool {
 		return true
 	}
 	n := len(directory)
-	return len(path) >= n && path[:n] == string(directory) && (len(path) == n || path[n] == '/')
+	return n > 0 && len(path) >= n && path[:n] == string(directory) && (len(path) == n || path[n] == '/')
 }

@@ -36,6 +36,8 @@ type page struct {
 	braces [][]byte
 	metric []int // rows of the metric at hand
 	nth    int   // how many of its series came before
+
+	draft draft // of the page's layout
 }
 
 // begin makes the page empty, for a page of the source.
@@ -65,6 +67,7 @@ func (p *page) read(body []byte, maxSamples int) *Failure {
 	if failure := whole(body); failure != nil {
 		return failure
 	}
+	p.draft.begin()
 	parser := textparse.NewPromParser(body, labels.NewSymbolTable(), false)
 	for samples := 0; ; {
 		entry, err := parser.Next()
@@ -111,6 +114,7 @@ func whole(body []byte) *Failure {
 // take looks at the series that the parser is at.
 func (p *page) take(parser textparse.Parser) *Failure {
 	series, timestamp, value := parser.Series()
+	p.draft.sample(series)
 	name, braces := split(series)
 	rows := p.source.rows[string(name)]
 	if rows == nil && len(name) > 0 {
@@ -180,6 +184,7 @@ func (p *page) put(row int, in *compiledInput, task int, braces []byte, value fl
 	if in.key >= 0 {
 		key = p.values[in.key]
 	}
+	point := 0
 	switch f := in.Figure; {
 	case f < numbers:
 		if p.seen.contains(f) {
@@ -189,13 +194,18 @@ func (p *page) put(row int, in *compiledInput, task int, braces []byte, value fl
 	case f == CpuBusySeconds || f == CpuIdleSeconds:
 		p.cpu.add(row, f, key, value)
 	case f == MountTotal || f == MountAvailable:
-		p.mounts[f-MountTotal].offer(key, p.dataRoot, value)
+		if holds(key, p.dataRoot) {
+			point = len(key)
+		}
+		p.mounts[f-MountTotal].put(point, value)
 	default:
-		if failure := p.putTask(in, task, key, braces, value); failure != nil {
+		var failure *Failure
+		if task, failure = p.putTask(in, task, key, braces, value); failure != nil {
 			return failure
 		}
 	}
 	p.seen.add(in.Figure)
+	p.draft.use(row, max(task, 0), point)
 	return nil
 }
 

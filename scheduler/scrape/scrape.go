@@ -51,8 +51,7 @@ func (l *Loop) read(ctx context.Context, t *target) (scheduler.Reading, *Failure
 		return absentReading(t.Node), failure
 	}
 	at := l.config.Now()
-	s.page.begin(t.source, t.DataRoot)
-	if failure := s.page.read(s.body.Bytes(), l.config.MaxSamples); failure != nil {
+	if failure := s.page.readOf(t, s.body.Bytes(), l.config.MaxSamples); failure != nil {
 		return absentReading(t.Node), failure
 	}
 	reading, failure := s.page.reading(t.Node, at, &t.memory)

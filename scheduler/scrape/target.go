@@ -62,6 +62,7 @@ type memory struct {
 	clock  float64 // the node's clock at its last page
 	usage  usage
 	absent figureSet // the figures that were absent from its last page
+	layout *layout   // of its last page; nil where there is none
 	failed bool
 }
 

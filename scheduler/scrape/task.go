@@ -19,28 +19,33 @@ func (p *page) sameTask(braces []byte) int {
 }
 
 // putTask stores a figure of a task: of task i, or of the one that key names
-// where i is negative.
-func (p *page) putTask(in *compiledInput, i int, key, braces []byte, value float64) *Failure {
+// where i is negative. It returns the task's index.
+func (p *page) putTask(in *compiledInput, i int, key, braces []byte, value float64) (int, *Failure) {
 	if i < 0 {
 		id, err := uuid.ParseBytes(key)
 		if err != nil {
-			return fail(BadPage, "%s has a series whose label %s is %q, not a UUID", in.Metric, in.Key, excerpt(string(key)))
+			return i, fail(BadPage, "%s has a series whose label %s is %q, not a UUID", in.Metric, in.Key, excerpt(string(key)))
 		}
 		i = p.task(id, braces)
 	}
-	t := &p.tasks[i]
-	into := &t.CpuSeconds
-	switch in.Figure {
-	case TaskMemory:
-		into = &t.MemoryBytes
-	case TaskStartTime:
-		into = &t.StartTime
-	}
+	into := figureOf(&p.tasks[i], in.Figure)
 	if scheduler.Known(*into) {
-		return fail(BadPage, "%s is on the page twice for task %s", in.Metric, t.ID)
+		return i, fail(BadPage, "%s is on the page twice for task %s", in.Metric, p.tasks[i].ID)
 	}
 	*into = value
-	return nil
+	return i, nil
+}
+
+// figureOf is where a task's figure is kept.
+func figureOf(t *scheduler.TaskReading, f Figure) *float64 {
+	switch f {
+	case TaskMemory:
+		return &t.MemoryBytes
+	case TaskStartTime:
+		return &t.StartTime
+	default:
+		return &t.CpuSeconds
+	}
 }
 
 // task returns the index of the task, which is added if need be.

@@ -1,0 +1,208 @@
+package scrape
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+
+	"cube/scheduler"
+)
+
+// maxLayout bounds in bytes the page whose layout is remembered. A longer one is
+// parsed anew each time: what a target may cost in memory is bounded.
+const maxLayout = 32 << 10
+
+// layout is what the pages of a target have in common from one scrape to the
+// next: all but the values. A page is mostly names, labels and help texts, which
+// the parser has found to be well formed once and which are the same bytes the
+// next time; only the numbers between them have to be read. The parser looks at
+// no line in the light of another, so a page that differs from an accepted one
+// in nothing but its numbers is accepted too.
+type layout struct {
+	source *compiled
+	root   string // the data root that the mounts were chosen by
+	text   []byte // what stands between the values, one after the other
+	steps  []step // a value each, in the order of the page
+	tail   int    // where in text the part after the last value begins
+
+	tasks []scheduler.TaskReading // their IDs, and nothing known of them
+	cpu   cpuSample               // the CPUs and which inputs count as busy; no times
+	seen  figureSet
+}
+
+// step is one sample of a page: the text before its value, and what becomes of
+// the value.
+type step struct {
+	until int32 // where in layout.text the text before the value ends
+	row   int16 // index into the source's inputs; −1 for a sample not wanted
+	task  int16 // index into the tasks, for a figure of tasks
+	mount int16 // length of the mountpoint if it holds the data root, else 0
+}
+
+// unwanted is the step of a sample that no input asks for.
+func unwanted() step { return step{row: -1} }
+
+// draft is what is noted of a page while the parser reads it.
+type draft struct {
+	steps  []step
+	series [][]byte // their bytes on the page
+	spoilt bool     // a series does not fit a step
+}
+
+func (d *draft) begin() { d.steps, d.series, d.spoilt = d.steps[:0], d.series[:0], false }
+
+func (d *draft) sample(series []byte) {
+	d.steps, d.series = append(d.steps, unwanted()), append(d.series, series)
+}
+
+// use notes what becomes of the value of the series at hand.
+func (d *draft) use(row, task, mount int) {
+	s := &d.steps[len(d.steps)-1]
+	if s.row >= 0 || max(row, task, mount) > math.MaxInt16 {
+		d.spoilt = true
+		return
+	}
+	s.row, s.task, s.mount = int16(row), int16(task), int16(mount)
+}
+
+// blanks may stand around the parts of a line.
+const blanks = " \t"
+
+// learn makes the layout of a page that has just been read from body. It returns
+// nil for a page that does not have one sample a line in the plainest form: a
+// series, blanks, a number.
+func (p *page) learn(body []byte) *layout {
+	d := &p.draft
+	if d.spoilt || len(body) > maxLayout {
+		return nil
+	}
+	l := &layout{source: p.source, root: p.dataRoot, steps: slices.Clone(d.steps), seen: p.seen}
+	text := make([]byte, 0, len(body))
+	n := 0
+	for rest := body; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n')
+		line := rest[:end]
+		rest = rest[end+1:]
+		if start := bytes.Trim(line, blanks); len(start) == 0 || start[0] == '#' {
+			text = append(append(text, line...), '\n')
+			continue
+		}
+		value := len(line) - number(line)
+		if _, ok := parse(line[value:]); !ok || n == len(l.steps) || !bytes.Equal(bytes.Trim(line[:value], blanks), bytes.Trim(d.series[n], blanks)) {
+			return nil
+		}
+		text = append(text, line[:value]...)
+		l.steps[n].until = int32(len(text))
+		text = append(text, '\n')
+		n++
+	}
+	if n != len(l.steps) {
+		return nil
+	}
+	l.text = slices.Clip(slices.Clone(text))
+	if n > 0 {
+		l.tail = int(l.steps[n-1].until)
+	}
+	l.remember(p)
+	return l
+}
+
+// remember keeps of a page that was read what its next one has too.
+func (l *layout) remember(p *page) {
+	absent := scheduler.Absent()
+	for _, t := range p.tasks {
+		l.tasks = append(l.tasks, scheduler.TaskReading{ID: t.ID, CpuSeconds: absent, MemoryBytes: absent, StartTime: absent})
+	}
+	if slices.Max(p.cpu.cpus) > 0 {
+		l.cpu.copyFrom(&p.cpu)
+		clear(l.cpu.rows)
+	}
+}
+
+// number returns how many bytes at the end of a line can be of a plain number.
+func number(line []byte) int {
+	n := 0
+	for n < len(line) && digit(line[len(line)-1-n]) {
+		n++
+	}
+	return n
+}
+
+// digit reports whether a plain number may hold the byte. Others that the format
+// allows (NaN, infinity) are left to the parser.
+func digit(c byte) bool {
+	return c-'0' < 10 || c == '.' || c == 'e' || c == '-' || c == '+' || c == 'E'
+}
+
+// parse reads a plain number as the parser does.
+func parse(text []byte) (float64, bool) {
+	value, err := strconv.ParseFloat(string(text), 64) // the conversion does not allocate
+	return value, err == nil
+}
+
+// readOf takes the wanted figures from the body of a target's answer: by the
+// layout of its last page where that still holds, and else by parsing it.
+func (p *page) readOf(t *target, body []byte, maxSamples int) *Failure {
+	p.begin(t.source, t.DataRoot)
+	if p.follow(t.memory.layout, body) {
+		return nil
+	}
+	p.begin(t.source, t.DataRoot)
+	if failure := p.read(body, maxSamples); failure != nil {
+		return failure
+	}
+	t.memory.layout = p.learn(body)
+	return nil
+}
+
+// follow reads a page by the layout of an earlier one. It reports false for a
+// page that differs in more than its values, or that has a value which only the
+// parser can judge; the page is then as begin left it or half filled.
+func (p *page) follow(l *layout, body []byte) bool {
+	if l == nil || l.source != p.source || l.root != p.dataRoot {
+		return false
+	}
+	p.tasks = append(p.tasks[:0], l.tasks...)
+	if len(l.cpu.rows) > 0 {
+		p.cpu.copyFrom(&l.cpu)
+	}
+	from, rest := 0, body
+	for i := range l.steps {
+		s := &l.steps[i]
+		before := l.text[from:s.until]
+		if !bytes.HasPrefix(rest, before) {
+			return false
+		}
+		rest = rest[len(before):]
+		n := 0
+		for n < len(rest) && digit(rest[n]) {
+			n++
+		}
+		value, ok := parse(rest[:n])
+		if !ok || (s.row >= 0 && value < 0) {
+			return false
+		}
+		p.fill(s, value)
+		rest, from = rest[n:], int(s.until)
+	}
+	p.seen = l.seen
+	return bytes.Equal(rest, l.text[l.tail:])
+}
+
+// fill puts the value of a step where the parser's way would have put it.
+func (p *page) fill(s *step, value float64) {
+	if s.row < 0 {
+		return
+	}
+	switch f := p.source.inputs[s.row].Figure; f {
+	case CpuBusySeconds, CpuIdleSeconds:
+		p.cpu.rows[s.row] += value
+	case MountTotal, MountAvailable:
+		p.mounts[f-MountTotal].put(int(s.mount), value)
+	case TaskCpuSeconds, TaskMemory, TaskStartTime:
+		*figureOf(&p.tasks[s.task], f) = value
+	default:
+		p.numbers[f] = value
+	}
+}
