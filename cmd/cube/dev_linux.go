@@ -20,7 +20,7 @@ import (
 	"cube/scheduler/scrape"
 	"cube/worker"
 	"cube/worker/docker"
-	"cube/worker/task"
+	"cube/worker/process"
 	"cube/worker/wire"
 )
 
@@ -96,6 +96,8 @@ func chooseRuntime(ctx context.Context, wanted string) (name, why string) {
 type dev struct {
 	flags        *devFlags
 	runtime, why string
+	shares       string // how several workers share the machine; a sentence
+	slices       []*process.Slice
 	manager      *runningManager
 	workers      []*runningWorker
 	log          *slog.Logger
@@ -110,16 +112,24 @@ func (d *dev) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for i := range d.flags.workers {
-		flags, err := d.workerFlags(i)
-		if err != nil {
+	flags := make([]*workerFlags, d.flags.workers)
+	for i := range flags {
+		if flags[i], err = d.workerFlags(i); err != nil {
 			return err
 		}
-		w, err := openWorker(ctx, flags, d.log)
+	}
+	if d.shares, err = d.shareOut(ctx, flags); err != nil {
+		return err
+	}
+	for _, f := range flags {
+		w, err := openWorker(ctx, f, d.log)
 		if err != nil {
 			return err
 		}
 		d.workers = append(d.workers, w)
+		if w.fault != nil {
+			return w.fault
+		}
 	}
 	return nil
 }
@@ -136,36 +146,13 @@ func (d *dev) workerFlags(i int) (*workerFlags, error) {
 	if port != 0 {
 		port += uint64(i)
 	}
-	f := &workerFlags{
+	return &workerFlags{
 		web:       webFlags{addresses: []string{net.JoinHostPort(host, strconv.FormatUint(port, 10))}, telemetryPath: "/metrics"},
 		collector: defaultCollectorFlags(),
 		dataDir:   filepath.Join(d.flags.dataDir, fmt.Sprintf("worker-%d", i+1)),
 		runtime:   d.runtime, needToken: true,
 		join: d.manager.endpoint.url.String(), overcommitCPU: worker.DefaultOvercommitCpu,
-	}
-	return f, f.shareOut(d.flags.workers, d.log)
-}
-
-// shareOut gives each of n workers on one machine an equal part of it.
-func (f *workerFlags) shareOut(n int, log *slog.Logger) error {
-	if n == 1 {
-		return nil
-	}
-	if err := makeDataDir(f.dataDir); err != nil {
-		return err
-	}
-	machine, err := f.collector.open(f, log)
-	if err != nil {
-		return err
-	}
-	whole, err := machine.Capacity()
-	if err = errors.Join(err, machine.Close()); err != nil {
-		return err
-	}
-	f.capacity = task.Resources{
-		Cpu: whole.Cores / float64(n), Memory: task.Bytes(whole.Memory / float64(n)), Disk: task.Bytes(whole.Disk / float64(n)),
-	}
-	return nil
+	}, nil
 }
 
 // run serves until ctx ends; ready is called once the workers can be given
@@ -238,16 +225,20 @@ func (d *dev) awaitNodes(ctx context.Context) {
 func (d *dev) close() error {
 	var errs []error
 	for _, w := range d.workers {
-		errs = append(errs, removeRuns(w.runtime), w.Close())
+		errs = append(errs, w.removeRuns(), w.Close())
 	}
 	if d.manager != nil {
 		errs = append(errs, d.manager.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, removeSlices(d.slices))...)
 }
 
-// removeRuns removes the ended runs of a runtime: their containers and output.
-func removeRuns(r worker.Runtime) error {
+// removeRuns removes the ended runs of the runtime: their containers and output.
+func (w *runningWorker) removeRuns() error {
+	if w.runtime == nil {
+		return nil
+	}
+	r := w.runtime
 	ctx, cancel := context.WithTimeout(context.Background(), stopAllTimeout)
 	defer cancel()
 	runs, err := r.List(ctx)
@@ -273,7 +264,11 @@ func (d *dev) greeting() string {
 	if d.runtime == runtimeProcess {
 		kind, example = "processes", "--name=hello --memory=64MiB -- sh -c 'echo hello; sleep 300'"
 	}
-	fmt.Fprintf(&text, "\nTasks run as %s: %s.\n\nTry, in another terminal:\n\n", kind, d.why)
+	fmt.Fprintf(&text, "\nTasks run as %s: %s.\n", kind, d.why)
+	if d.shares != "" {
+		fmt.Fprintln(&text, d.shares)
+	}
+	fmt.Fprintf(&text, "\nTry, in another terminal:\n\n")
 	cube, manager := d.self(), ""
 	if url := d.manager.endpoint.url.String(); url != defaultManager {
 		manager = " --manager=" + url

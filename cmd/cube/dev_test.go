@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,9 @@ func TestDevLeavesNothingBehind(t *testing.T) {
 		}
 		pids = append(pids, strings.TrimPrefix(placed.ContainerID, "pid:"))
 	}
+	f.checkSlices(t)
 	f.manager.interrupt()
+	checkNoCgroup(t, f.manager)
 	if printed := f.manager.output(); strings.Contains(printed, "level=") {
 		t.Errorf("it complained while it ended:\n%s", printed)
 	}
@@ -92,17 +95,70 @@ func TestDevLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+// hasSlices reports whether this machine let the workers have cgroups.
+func (f *fleet) hasSlices() bool {
+	return strings.Contains(f.manager.output(), "Each worker has a cgroup of its own")
+}
+
+// checkSlices: a task that spins is seen by the worker that runs it, and by no
+// other on the same machine.
+func (f *fleet) checkSlices(t *testing.T) {
+	t.Helper()
+	if !f.hasSlices() {
+		t.Log("no cgroups can be made here: each worker measures the whole machine")
+		return
+	}
+	spin := f.run(t, "--name=spin", "--", "sh", "-c", "while :; do :; done")
+	until(t, 30*time.Second, "the worker of the spinning task sees it", func() bool {
+		ratio := f.nodes(t)[spin.Node].CpuUsageRatio
+		return ratio != nil && *ratio > 0.3
+	})
+	for name, n := range f.nodes(t) {
+		if name != spin.Node && (n.CpuUsageRatio == nil || *n.CpuUsageRatio > 0.2) {
+			t.Errorf("%s, which runs nothing that is busy, measures %v", name, n.CpuUsageRatio)
+		}
+	}
+}
+
+// cgroupsOf lists the cgroups, in all hierarchies, that a cube dev has made.
+func cgroupsOf(t *testing.T, p *program) []string {
+	t.Helper()
+	name := "cube-dev-" + strconv.Itoa(p.cmd.Process.Pid)
+	var found []string
+	err := filepath.WalkDir("/sys/fs/cgroup", func(path string, entry os.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && entry.Name() == name {
+			found = append(found, path)
+		}
+		return nil // others come and go meanwhile
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func checkNoCgroup(t *testing.T, p *program) {
+	t.Helper()
+	if found := cgroupsOf(t, p); len(found) > 0 {
+		t.Errorf("cgroups are still there: %v", found)
+	}
+}
+
 // TestDevTakesDocker: where an engine answers, tasks are containers, and none is
 // left after Ctrl-C.
 func TestDevTakesDocker(t *testing.T) {
 	image := dockertest.Image(t)
-	f, _ := startDev(t)
+	f, _ := startDev(t, "--workers=2")
 	f.manager.await(`Tasks run as containers: a Docker engine answers`, time.Second)
 	placed := f.run(t, "--image="+image, "--name=box", "--", "forever")
 	if placed.State != task.Running {
 		t.Fatalf("the container is %s: %s%s", placed.State, placed.Error, placed.PendingReason)
 	}
+	if f.hasSlices() && len(cgroupsOf(t, f.manager)) == 0 {
+		t.Error("the workers have no cgroups")
+	}
 	f.manager.interrupt()
+	checkNoCgroup(t, f.manager)
 	out, err := exec.Command("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", "id="+placed.ContainerID).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("containers that are still there: %s, %v", out, err)

@@ -31,6 +31,8 @@ type workerFlags struct {
 	dataDir       string
 	runtime       string
 	dockerHost    string
+	publish       string
+	readOnlyRoot  bool
 	cgroupParent  string
 	join          string
 	managerHTTP   string
@@ -45,7 +47,7 @@ type workerFlags struct {
 }
 
 func (c *cli) registerWorker(app *kingpin.Application) {
-	f := &workerFlags{}
+	f := &workerFlags{labels: map[string]string{}}
 	cmd := c.command(app, "worker", "Measure this machine, export it as metrics, run tasks on it.", func(ctx context.Context) error {
 		return c.worker(ctx, f)
 	})
@@ -54,6 +56,9 @@ func (c *cli) registerWorker(app *kingpin.Application) {
 	cmd.Flag("data-dir", "Directory for the worker's state.").Default(defaultDataDir("worker")).StringVar(&f.dataDir)
 	cmd.Flag("runtime", "What tasks are: docker (containers) or process.").Default(runtimeDocker).EnumVar(&f.runtime, runtimeDocker, runtimeProcess)
 	cmd.Flag("docker.host", "The Docker Engine's address; by default as the docker command has it.").StringVar(&f.dockerHost)
+	cmd.Flag("docker.publish-address", "The machine's address that containers' ports are published on; by default as the engine has it.").
+		StringVar(&f.publish)
+	cmd.Flag("docker.read-only-root", "Mount the root file system of every container read-only.").BoolVar(&f.readOnlyRoot)
 	cmd.Flag("cgroup-parent", "Cgroup that the tasks' cgroups are made in.").StringVar(&f.cgroupParent)
 	cmd.Flag("join", "A manager's URL, to make this worker known there.").StringVar(&f.join)
 	addHTTPConfigFlag(cmd, "manager.http-config.file", "the manager to join", &f.managerHTTP)
@@ -94,6 +99,9 @@ func (c *cli) worker(ctx context.Context, f *workerFlags) error {
 	if err != nil {
 		return err
 	}
+	if w.fault != nil {
+		log.Error("worker takes no tasks, it only measures", "err", w.fault)
+	}
 	log.Info("worker is serving", "url", w.endpoint.url, "metrics", w.endpoint.metricsURL(), "data", f.dataDir, "runtime", f.runtime)
 	return errors.Join(w.Run(ctx), w.Close())
 }
@@ -106,6 +114,7 @@ type runningWorker struct {
 	runtime   worker.Runtime
 	store     *bolt.Store
 	worker    *worker.Worker
+	fault     error // why there is no worker, and only the machine is served
 	metrics   http.Handler
 	joiner    *joiner
 	log       *slog.Logger
@@ -125,19 +134,18 @@ func openWorker(ctx context.Context, f *workerFlags, log *slog.Logger) (*running
 
 func (w *runningWorker) open(ctx context.Context) (err error) {
 	f := w.flags
-	if w.store, err = bolt.Open(filepath.Join(f.dataDir, "worker.db"), storeTimeout); err != nil {
+	w.store, err = bolt.Open(filepath.Join(f.dataDir, "worker.db"), storeTimeout)
+	if errors.Is(err, bolt.ErrUnusable) {
+		w.fault = err
+	} else if err != nil {
 		return err
 	}
 	if w.collector, err = f.collector.open(f, w.log); err != nil {
 		return err
 	}
-	if w.runtime, err = openRuntime(ctx, f, w.log); err != nil {
-		return err
+	if w.fault == nil {
+		err = w.openTasks(ctx)
 	}
-	w.worker, err = worker.New(ctx, worker.Config{
-		Runtime: w.runtime, Store: w.store, Capacity: w.capacity, CapacityOverride: f.capacity, Reserve: f.reserve,
-		OvercommitCpu: f.overcommitCPU, Log: w.log,
-	})
 	if err != nil {
 		return err
 	}
@@ -148,6 +156,19 @@ func (w *runningWorker) open(ctx context.Context) (err error) {
 	return w.prepare()
 }
 
+// openTasks opens what runs tasks.
+func (w *runningWorker) openTasks(ctx context.Context) (err error) {
+	f := w.flags
+	if w.runtime, err = openRuntime(ctx, f, w.log); err != nil {
+		return err
+	}
+	w.worker, err = worker.New(ctx, worker.Config{
+		Runtime: w.runtime, Store: w.store, Capacity: w.capacity, CapacityOverride: f.capacity, Reserve: f.reserve,
+		OvercommitCpu: f.overcommitCPU, Log: w.log,
+	})
+	return err
+}
+
 // prepare makes what needs to know where the worker can be reached.
 func (w *runningWorker) prepare() (err error) {
 	f := w.flags
@@ -155,8 +176,13 @@ func (w *runningWorker) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	w.metrics, err = f.web.machinePage(w.log, measured{w.collector}, w.worker.Collector(), nodeInfo(name, f.runtime))
-	if err != nil || f.join == "" {
+	sources := []prometheus.Collector{nodeInfo(name, f.runtime)}
+	if w.worker != nil {
+		sources = append(sources, w.worker.Collector())
+	}
+	w.metrics, err = f.web.machinePage(w.log, measured{w.collector}, sources...)
+	// A worker that takes no tasks does not ask a manager for any.
+	if err != nil || f.join == "" || w.fault != nil {
 		return err
 	}
 	// The first reading of the CPU; usage is known a least window later.
@@ -205,6 +231,9 @@ func (w *runningWorker) stats() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.worker == nil {
+		return stats, nil
+	}
 	stats.TaskCount = len(w.worker.Tasks(worker.Filter{States: []task.State{task.Running}}))
 	return stats, nil
 }
@@ -220,13 +249,15 @@ func (w *runningWorker) Run(ctx context.Context) error {
 		return err
 	}
 	handler := http.NewServeMux()
-	handler.Handle("/", api.New(api.Config{Worker: w.worker, Stats: w.stats, Log: w.log}))
+	handler.Handle("/", api.New(api.Config{Worker: w.worker, Fault: w.fault, Stats: w.stats, Log: w.log}))
 	handler.Handle("GET /{$}", landing)
 	// The worker outlives the signal where it has to stop its tasks first.
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return w.worker.Run(working) })
+	if w.worker != nil {
+		group.Go(func() error { return w.worker.Run(working) })
+	}
 	group.Go(func() error { return w.endpoint.Serve(ctx, &w.flags.web, handler, w.metrics) })
 	if w.joiner != nil {
 		group.Go(func() error { return w.joiner.Run(ctx) })
@@ -234,7 +265,7 @@ func (w *runningWorker) Run(ctx context.Context) error {
 	group.Go(func() error {
 		<-ctx.Done()
 		defer stopWorking()
-		if !w.flags.drain {
+		if !w.flags.drain || w.worker == nil {
 			return nil
 		}
 		stopping, cancel := context.WithTimeout(working, stopAllTimeout)

@@ -64,6 +64,9 @@ func mustRefuse(t *testing.T, path string, says ...string) {
 			_ = s.Close()
 			t.Fatal("it was opened")
 		}
+		if inUse := strings.Contains(err.Error(), "in use"); errors.Is(err, ErrUnusable) == inUse {
+			t.Errorf("%v is ErrUnusable: %v", err, !inUse)
+		}
 		for _, text := range append(says, path) {
 			if !strings.Contains(err.Error(), text) {
 				t.Errorf("it says %q; want %q in it", err, text)

@@ -65,6 +65,16 @@ func open(path string, timeout time.Duration) (db *bbolt.DB, err error) {
 	})
 }
 
+// ErrUnusable says that a file is damaged, or not for this program. It was left
+// as it is.
+var ErrUnusable = errors.New("the worker's state is unusable")
+
+// unusable is an error that is ErrUnusable, in words of its own.
+type unusable struct{ error }
+
+func (u unusable) Unwrap() error        { return u.error }
+func (u unusable) Is(target error) bool { return target == ErrUnusable }
+
 // damage is what made bbolt panic.
 type damage struct{ cause any }
 
@@ -203,9 +213,9 @@ func describe(path string, err error) error {
 	switch {
 	case errors.As(err, new(damage)), errors.Is(err, bolterrors.ErrInvalid),
 		errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return fmt.Errorf("the worker's state %s is damaged and was left as it is: %w; move it away to start without it", path, err)
+		return unusable{fmt.Errorf("the worker's state %s is damaged and was left as it is: %w; move it away to start without it", path, err)}
 	case errors.As(err, new(foreign)):
-		return fmt.Errorf("the worker's state %s was left as it is: %w", path, err)
+		return unusable{fmt.Errorf("the worker's state %s was left as it is: %w", path, err)}
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fmt.Errorf("the worker's state %s is in use by another process", path)
 	}

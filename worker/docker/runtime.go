@@ -196,10 +196,15 @@ func (r *Runtime) Name() string { return "docker" }
 // Version is the engine's, for people: "20.10.24".
 func (r *Runtime) Version() string { return r.info.ServerVersion }
 
+// CgroupDriver is how the engine makes cgroups: "cgroupfs", which takes any path
+// as a parent, or "systemd", which takes slices of systemd alone.
+func (r *Runtime) CgroupDriver() string { return r.info.CgroupDriver }
+
 // Close ends the event stream and all streams of logs, and waits for them. The
 // containers are left as they are.
 func (r *Runtime) Close() error {
 	r.cancel()
 	r.group.Wait()
+	r.groups.close()
 	return r.client.Close()
 }

@@ -28,7 +28,7 @@ type hierarchy2 struct {
 
 // newHierarchy2 makes the parent and enables the controllers for what is below
 // it. need are the controllers there have to be.
-func newHierarchy2(mount, parent string, need []string) (*hierarchy2, error) {
+func newHierarchy2(mount, parent string, need []string) (_ *hierarchy2, err error) {
 	own, err := cgroup2.NestedGroupPath("")
 	if err != nil {
 		return nil, err
@@ -42,6 +42,15 @@ func newHierarchy2(mount, parent string, need []string) (*hierarchy2, error) {
 		path = filepath.Join(top, parent)
 	}
 	h := &hierarchy2{mount: mount, path: path}
+	made, err := missing(mount, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removeDirs(made))
+		}
+	}()
 	if err := os.MkdirAll(filepath.Join(mount, path), 0o755); err != nil {
 		return nil, err
 	}
