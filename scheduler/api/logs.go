@@ -3,11 +3,7 @@ package api
 import (
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
-	"time"
 
-	"cube/worker/client"
 	"cube/worker/wire"
 )
 
@@ -17,7 +13,7 @@ func (a *api) getLogs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	query, err := logQuery(r.URL.Query())
+	query, err := wire.ParseLogQuery(r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -61,44 +57,4 @@ func stream(w http.ResponseWriter, from io.ReadCloser) error {
 			return err
 		}
 	}
-}
-
-// logQuery reads ?follow=1&tail=100&since=RFC3339&stdout=1&stderr=1.
-func logQuery(query url.Values) (client.LogQuery, error) {
-	q := client.LogQuery{Tail: -1}
-	for name, field := range map[string]*bool{"follow": &q.Follow, "stdout": &q.Stdout, "stderr": &q.Stderr} {
-		value, err := flag(query, name)
-		if err != nil {
-			return q, err
-		}
-		*field = value
-	}
-	if text := query.Get("tail"); text != "" {
-		lines, err := strconv.Atoi(text)
-		if err != nil {
-			return q, wire.New(wire.CodeInvalid, "tail: %q is not a number of lines", text).WithField("tail")
-		}
-		q.Tail = lines
-	}
-	if text := query.Get("since"); text != "" {
-		since, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil {
-			return q, wire.New(wire.CodeInvalid, "since: %q is not a time; want RFC 3339, such as 2026-01-02T15:04:05Z", text).WithField("since")
-		}
-		q.Since = since
-	}
-	return q, nil
-}
-
-// flag reads a query parameter that is 1 or 0, true or false; without it, false.
-func flag(query url.Values, name string) (bool, error) {
-	text := query.Get(name)
-	if text == "" {
-		return false, nil
-	}
-	value, err := strconv.ParseBool(text)
-	if err != nil {
-		return false, wire.New(wire.CodeInvalid, "%s: %q is neither 1 nor 0", name, text).WithField(name)
-	}
-	return value, nil
 }

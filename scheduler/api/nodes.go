@@ -36,7 +36,7 @@ func (a *api) getNode(w http.ResponseWriter, r *http.Request) error {
 // removeNode answers DELETE /nodes/{name}: 204; 409 while it has live tasks,
 // unless ?force=1.
 func (a *api) removeNode(w http.ResponseWriter, r *http.Request) error {
-	force, err := flag(r.URL.Query(), "force")
+	force, err := wire.ParseFlag(r.URL.Query(), "force")
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (c *Client) Watch(ctx context.Context, version string) iter.Seq2[TaskChange
 		if version != "" {
 			header.Set("Last-Event-ID", version)
 		}
-		answer, err := c.do(ctx, http.MethodGet, "/tasks", nil, header, nil)
+		answer, err := c.caller.Do(ctx, wire.Request{Method: http.MethodGet, Path: "/tasks", Header: header})
 		if err != nil {
 			yield(TaskChange{}, err)
 			return

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
-	"time"
 
 	"cube/worker"
 	"cube/worker/wire"
@@ -19,11 +16,11 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	opts, err := logOptions(r.URL.Query())
+	query, err := wire.ParseLogQuery(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	output, err := h.worker.Logs(r.Context(), id, opts)
+	output, err := h.worker.Logs(r.Context(), id, worker.LogOptions(query))
 	if err != nil {
 		return err
 	}
@@ -69,33 +66,4 @@ func stream(w http.ResponseWriter, output io.Reader) error {
 			return err
 		}
 	}
-}
-
-// logOptions reads the query: follow, tail, since, stdout, stderr.
-func logOptions(query url.Values) (worker.LogOptions, error) {
-	opts := worker.LogOptions{Tail: -1}
-	for name, flag := range map[string]*bool{"follow": &opts.Follow, "stdout": &opts.Stdout, "stderr": &opts.Stderr} {
-		if text := query.Get(name); text != "" {
-			value, err := strconv.ParseBool(text)
-			if err != nil {
-				return opts, wire.New(wire.CodeInvalid, "%s: %q is neither 1 nor 0", name, text).WithField(name)
-			}
-			*flag = value
-		}
-	}
-	if text := query.Get("tail"); text != "" && text != "all" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return opts, wire.New(wire.CodeInvalid, "tail: %q is not a number of lines", text).WithField("tail")
-		}
-		opts.Tail = n
-	}
-	if text := query.Get("since"); text != "" {
-		since, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil {
-			return opts, wire.New(wire.CodeInvalid, "since: %q is not a time: want one such as 2026-01-31T12:00:00Z", text).WithField("since")
-		}
-		opts.Since = since
-	}
-	return opts, nil
 }
