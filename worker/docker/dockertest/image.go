@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec" //nolint:depguard // it is the tests' helper that builds the program, no part of a worker
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"

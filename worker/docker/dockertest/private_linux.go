@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec" //nolint:depguard // it is the tests' helper that starts the engine, no part of a worker
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
