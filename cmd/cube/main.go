@@ -85,6 +85,7 @@ func (c *cli) register(app *kingpin.Application) {
 	c.registerLogs(app)
 	c.registerStop(app)
 	c.registerExplain(app)
+	c.registerSimulate(app)
 	c.registerNode(app)
 	c.registerBackup(app)
 }

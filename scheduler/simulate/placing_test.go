@@ -272,3 +272,22 @@ func TestStudiesRepeat(t *testing.T) {
 		t.Errorf("the oracle closes %v %% of the gap; want 100", gap.Mean)
 	}
 }
+
+// Ten tasks of 0.6 cores on machines of 1 core: one a machine and not two.
+func TestMachinesNeeded(t *testing.T) {
+	trace := &Trace{Name: "hand", Machines: []Machine{{Cpu: 1000, Memory: 64 << 30, Overcommit: 20}}}
+	var s Schedule
+	for i := range 10 {
+		trace.Tasks = append(trace.Tasks, steady(600))
+		s.Arrivals = append(s.Arrivals, Arrival{Task: i, Depart: Day})
+	}
+	trace.Schedules = []Schedule{s}
+	study := &Study{Trace: trace, Policies: []string{"least-allocated", Oracle, "binpack"}, Needed: map[string]int{}}
+	trace.Machines = append(trace.Machines, trace.Machines[0]) // so that up to 16 are tried
+	if err := study.FindNeeded(t.Context(), Options{Interval: Slot, Draws: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if study.Needed["least-allocated"] != 10 || study.Needed[Oracle] != 10 || study.Needed["binpack"] != 0 {
+		t.Errorf("needed %v; want 10 for least-allocated and the oracle, none enough for binpack", study.Needed)
+	}
+}
