@@ -1,13 +1,16 @@
 package worker
 
 import (
+	"cmp"
 	"context"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"golang.org/x/sync/errgroup"
 
+	"cube/collector/families"
 	"cube/worker/task"
 )
 
@@ -18,126 +21,155 @@ const (
 	usageReaders = 16
 )
 
+// The metrics, in the order of their names.
+const (
+	allocatableCpu = iota
+	allocatableDisk
+	allocatableMemory
+	allocatedCpu
+	allocatedDisk
+	allocatedMemory
+	overcommitCpu
+	taskCpu
+	taskMemory
+	taskStart
+	tasks
+	tasksGeneration
+)
+
+var taskLabels = []string{"name", "task"}
+
+func newMetrics() *families.Table {
+	return families.NewTable([]families.Metric{
+		allocatableCpu:    {Name: "cube_allocatable_cpu_cores", Help: "CPU cores that tasks may ask for in all, before overcommitment.", Kind: families.Gauge},
+		allocatableDisk:   {Name: "cube_allocatable_disk_bytes", Help: "Disk space that tasks may ask for in all. A reservation, which is not enforced.", Kind: families.Gauge},
+		allocatableMemory: {Name: "cube_allocatable_memory_bytes", Help: "Memory that tasks may ask for in all.", Kind: families.Gauge},
+		allocatedCpu:      {Name: "cube_allocated_cpu_cores", Help: "CPU cores that the live tasks asked for.", Kind: families.Gauge},
+		allocatedDisk:     {Name: "cube_allocated_disk_bytes", Help: "Disk space that the live tasks asked for.", Kind: families.Gauge},
+		allocatedMemory:   {Name: "cube_allocated_memory_bytes", Help: "Memory that the live tasks asked for.", Kind: families.Gauge},
+		overcommitCpu:     {Name: "cube_overcommit_cpu_ratio", Help: "How many times the allocatable CPU cores the CPU requests of tasks may total.", Kind: families.Gauge},
+		taskCpu:           {Name: "cube_task_cpu_seconds_total", Help: "CPU time that the running task has used.", Kind: families.Counter, Labels: taskLabels},
+		taskMemory:        {Name: "cube_task_memory_bytes", Help: "Memory that the running task uses, without reclaimable file pages.", Kind: families.Gauge, Labels: taskLabels},
+		taskStart:         {Name: "cube_task_start_time_seconds", Help: "When the running task started, on the worker's clock.", Kind: families.Gauge, Labels: taskLabels},
+		tasks:             {Name: "cube_tasks", Help: "Tasks on this worker by state.", Kind: families.Gauge, Labels: []string{"state"}},
+		tasksGeneration:   {Name: "cube_tasks_generation", Help: "A number that grows with every change of any task.", Kind: families.Gauge},
+	})
+}
+
 // Collector returns the metrics of the worker's tasks: what the machine has for
 // them, what they asked for, how many are in which state, and what each running
 // one uses. It reads at scrape time. A figure that cannot be read is left out.
-func (w *Worker) Collector() prometheus.Collector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, labels, nil)
+func (w *Worker) Collector() families.Source {
+	c := &collector{worker: w, table: newMetrics()}
+	for _, state := range task.States {
+		c.states = append(c.states, stateLabels{state, c.table.Labels(tasks, state.String())})
 	}
-	return &collector{
-		worker:            w,
-		allocatableCpu:    desc("cube_allocatable_cpu_cores", "CPU cores that tasks may ask for in all, before overcommitment."),
-		allocatableMemory: desc("cube_allocatable_memory_bytes", "Memory that tasks may ask for in all."),
-		allocatableDisk:   desc("cube_allocatable_disk_bytes", "Disk space that tasks may ask for in all. A reservation, which is not enforced."),
-		overcommitCpu:     desc("cube_overcommit_cpu_ratio", "How many times the allocatable CPU cores the CPU requests of tasks may total."),
-		allocatedCpu:      desc("cube_allocated_cpu_cores", "CPU cores that the live tasks asked for."),
-		allocatedMemory:   desc("cube_allocated_memory_bytes", "Memory that the live tasks asked for."),
-		allocatedDisk:     desc("cube_allocated_disk_bytes", "Disk space that the live tasks asked for."),
-		tasks:             desc("cube_tasks", "Tasks on this worker by state.", "state"),
-		generation:        desc("cube_tasks_generation", "A number that grows with every change of any task."),
-		taskCpu:           desc("cube_task_cpu_seconds_total", "CPU time that the running task has used.", "task", "name"),
-		taskMemory:        desc("cube_task_memory_bytes", "Memory that the running task uses, without reclaimable file pages.", "task", "name"),
-		taskStart:         desc("cube_task_start_time_seconds", "When the running task started, on the worker's clock.", "task", "name"),
-	}
+	slices.SortFunc(c.states, func(a, b stateLabels) int { return cmp.Compare(a.state.String(), b.state.String()) })
+	return c
 }
 
+// collector makes the page of a worker.
 type collector struct {
 	worker *Worker
+	table  *families.Table
+	states []stateLabels // in the order of their labels
+	roster rosterCache
+}
 
-	allocatableCpu, allocatableMemory, allocatableDisk, overcommitCpu *prometheus.Desc
-	allocatedCpu, allocatedMemory, allocatedDisk                      *prometheus.Desc
-	tasks, generation                                                 *prometheus.Desc
-	taskCpu, taskMemory, taskStart                                    *prometheus.Desc
+// stateLabels are the labels of a state's series.
+type stateLabels struct {
+	state  task.State
+	labels *families.Labels
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range [...]*prometheus.Desc{
-		c.allocatableCpu, c.allocatableMemory, c.allocatableDisk, c.overcommitCpu,
-		c.allocatedCpu, c.allocatedMemory, c.allocatedDisk,
-		c.tasks, c.generation, c.taskCpu, c.taskMemory, c.taskStart,
-	} {
-		out <- desc
-	}
-}
+func (c *collector) Describe(out chan<- *prometheus.Desc) { c.table.Describe(out) }
 
 // Collect implements prometheus.Collector.
-func (c *collector) Collect(out chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
-	gauge(c.overcommitCpu, c.worker.cfg.OvercommitCpu)
+func (c *collector) Collect(out chan<- prometheus.Metric) { c.table.Collect(c.fill, out) }
+
+// Gather implements prometheus.TransactionalGatherer.
+func (c *collector) Gather() ([]*dto.MetricFamily, func(), error) {
+	gathered, done := c.table.Gather(c.fill)
+	return gathered, done, nil
+}
+
+func (c *collector) fill(p *families.Page) {
+	p.Set(overcommitCpu, c.worker.cfg.OvercommitCpu, nil)
 	if allocatable, err := c.worker.Allocatable(); err != nil {
 		c.worker.log.Warn("The allocatable resources are left out of the metrics", "error", err)
 	} else {
-		gauge(c.allocatableCpu, allocatable.Cpu)
-		gauge(c.allocatableMemory, float64(allocatable.Memory))
-		gauge(c.allocatableDisk, float64(allocatable.Disk))
+		p.Set(allocatableCpu, allocatable.Cpu, nil)
+		p.Set(allocatableMemory, float64(allocatable.Memory), nil)
+		p.Set(allocatableDisk, float64(allocatable.Disk), nil)
 	}
 
 	// One look: what is said of the tasks belongs together.
-	now := c.worker.observe()
-	gauge(c.allocatedCpu, now.allocated.Cpu)
-	gauge(c.allocatedMemory, float64(now.allocated.Memory))
-	gauge(c.allocatedDisk, float64(now.allocated.Disk))
-	for _, state := range task.States {
-		gauge(c.tasks, float64(now.states[state]), state.String())
+	now := c.observe()
+	p.Set(allocatedCpu, now.allocated.Cpu, nil)
+	p.Set(allocatedMemory, float64(now.allocated.Memory), nil)
+	p.Set(allocatedDisk, float64(now.allocated.Disk), nil)
+	for _, s := range c.states {
+		p.Set(tasks, float64(now.states[s.state]), s.labels)
 	}
-	gauge(c.generation, float64(now.generation))
-	for _, r := range now.running {
-		t := &r.Task
-		id := t.ID.String()
-		gauge(c.taskStart, float64(t.StartTime.UnixNano())/1e9, id, t.Name)
-		usage, known := now.usage[r.key()]
+	p.Set(tasksGeneration, float64(now.roster.generation), nil)
+	c.worker.usages(now.roster.running, func(r *rostered, usage Usage, known bool) {
+		p.Set(taskStart, r.start, r.labels)
 		if known && usage.CpuSeconds >= 0 {
-			out <- prometheus.MustNewConstMetric(c.taskCpu, prometheus.CounterValue, usage.CpuSeconds, id, t.Name)
+			p.Set(taskCpu, usage.CpuSeconds, r.labels)
 		}
 		if known && usage.MemoryBytes >= 0 {
-			gauge(c.taskMemory, usage.MemoryBytes, id, t.Name)
+			p.Set(taskMemory, usage.MemoryBytes, r.labels)
 		}
+	})
+}
+
+// usages reads what the running tasks use and tells each, in their order. What a
+// runtime can read at once is read at once, the rest side by side.
+func (w *Worker) usages(running []rostered, tell func(r *rostered, usage Usage, known bool)) {
+	meter, quick := w.runtime.(Meter)
+	if !quick {
+		w.slowUsages(running, tell)
+		return
+	}
+	for i := range running {
+		r := &running[i]
+		usage, known := meter.ReadUsage(r.key)
+		if !known {
+			w.slowUsages(running[i:], tell)
+			return
+		}
+		tell(r, usage, true)
 	}
 }
 
-// observation is the worker's tasks at one moment.
-type observation struct {
-	allocated  task.Resources
-	states     [len(task.States)]int
-	generation uint64
-	running    []*Record
-	usage      map[Key]Usage // of those that could be read
-}
-
-func (w *Worker) observe() observation {
-	w.mu.Lock()
-	now := observation{allocated: w.promised.resources(), states: w.states, generation: w.generation, usage: map[Key]Usage{}}
-	for _, e := range w.tasks {
-		if e.record != nil && !e.record.Tombstone && e.record.Task.State == task.Running {
-			now.running = append(now.running, e.record)
-		}
+// slowUsages asks the runtime, for as long as all may take together.
+func (w *Worker) slowUsages(running []rostered, tell func(r *rostered, usage Usage, known bool)) {
+	if len(running) == 0 {
+		return
 	}
-	w.mu.Unlock()
-
 	ctx, cancel := context.WithTimeout(context.Background(), usageTimeout)
 	defer cancel()
-	var (
-		mu    sync.Mutex // guards now.usage
-		group errgroup.Group
-	)
+	var group errgroup.Group
 	group.SetLimit(usageReaders)
-	for _, r := range now.running {
+	read := make([]*Usage, len(running)) // each written by its own goroutine
+	for i := range running {
 		group.Go(func() error {
-			usage, err := w.runtime.Usage(ctx, r.key())
+			usage, err := w.runtime.Usage(ctx, running[i].key)
 			if err != nil {
-				w.log.Debug("A task's use is left out of the metrics", "task", r.Task.ID, "error", err)
+				w.log.Debug("A task's use is left out of the metrics", "task", running[i].key.Task, "error", err)
 				return nil
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			now.usage[r.key()] = usage
+			read[i] = &usage
 			return nil
 		})
 	}
 	_ = group.Wait() // each reader has dealt with its error
-	return now
+	for i, usage := range read {
+		if usage == nil {
+			tell(&running[i], Usage{}, false)
+			continue
+		}
+		tell(&running[i], *usage, true)
+	}
 }

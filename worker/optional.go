@@ -27,3 +27,9 @@ type Checker interface {
 type Execer interface {
 	Exec(ctx context.Context, key Key, command []string) (code int, err error)
 }
+
+// Meter is what a [Runtime] may also be: one that can read what a run uses from
+// the kernel at once, waiting for nobody. Where ok is false, Usage will know.
+type Meter interface {
+	ReadUsage(key Key) (u Usage, ok bool)
+}

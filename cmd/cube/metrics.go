@@ -10,22 +10,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	_ "github.com/prometheus/client_golang/prometheus/promhttp/zstd" // lets clients ask for zstd
 
+	"cube/cmd/cube/web"
+	"cube/collector/families"
 	"cube/worker/wire"
 )
 
 // metricsHandler serves what the collectors have, with the program's build and,
 // unless left out, its own runtime beside it.
 func (f *webFlags) metricsHandler(log *slog.Logger, sources ...prometheus.Collector) (http.Handler, error) {
-	registry, err := f.registry(sources)
+	registry, err := f.registry(append(sources, versioncollector.NewCollector("cube"))...)
 	if err != nil {
 		return nil, err
 	}
-	return f.instrument(registry, f.pageHandler(log, prometheus.ToTransactionalGatherer(registry))), nil
+	return f.instrument(registry, f.page(log, prometheus.ToTransactionalGatherer(registry))), nil
 }
 
-func (f *webFlags) registry(sources []prometheus.Collector) (*prometheus.Registry, error) {
+// registry has the sources and, unless left out, the program's own runtime.
+func (f *webFlags) registry(sources ...prometheus.Collector) (*prometheus.Registry, error) {
 	registry := prometheus.NewRegistry()
-	sources = append(sources, versioncollector.NewCollector("cube"))
 	if !f.noOwnMetrics {
 		sources = append(sources, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
@@ -37,22 +39,20 @@ func (f *webFlags) registry(sources []prometheus.Collector) (*prometheus.Registr
 	return registry, nil
 }
 
+// instrument counts the scrapes, unless that is left out, and bounds how many
+// are answered at the same time.
 func (f *webFlags) instrument(registry *prometheus.Registry, handler http.Handler) http.Handler {
+	handler = web.LimitInFlight(handler, f.maxRequests)
 	if f.noOwnMetrics {
 		return handler
 	}
 	return promhttp.InstrumentMetricHandler(registry, handler)
 }
 
-// pageHandler serves one page in the format and the compression that the client
-// asks for.
-func (f *webFlags) pageHandler(log *slog.Logger, gatherer prometheus.TransactionalGatherer) http.Handler {
-	return promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelError),
-		ErrorHandling:       promhttp.ContinueOnError,
-		MaxRequestsInFlight: f.maxRequests,
-		EnableOpenMetrics:   true,
-	})
+// page serves one page in the format and the compression that the client asks
+// for.
+func (f *webFlags) page(log *slog.Logger, gatherer prometheus.TransactionalGatherer) http.Handler {
+	return web.NewMetrics(gatherer, slog.NewLogLogger(log.Handler(), slog.LevelError))
 }
 
 // measuredMachine is a page's machine: whole, or narrowed to some of its sources.
@@ -62,16 +62,37 @@ type measuredMachine interface {
 	Narrow(collect, exclude []string) (prometheus.TransactionalGatherer, error)
 }
 
-// machinePage serves a worker's page: the machine, and what the registry has
-// beside it. "?collect[]=cpu" narrows it to those sources of the machine alone,
-// "?exclude[]=disk" leaves some out, as node_exporter has it.
-func (f *webFlags) machinePage(log *slog.Logger, m measuredMachine, sources ...prometheus.Collector) (http.Handler, error) {
-	registry, err := f.registry(sources)
+// workerPage is what stands on a worker's page.
+type workerPage struct {
+	machine measuredMachine
+	tasks   prometheus.TransactionalGatherer // nil where it takes none
+	who     prometheus.Collector // who the worker is, which never changes
+}
+
+// workerPage serves a worker's page: the machine, its tasks, who it is and,
+// unless left out, the program's own runtime. "?collect[]=cpu" narrows it to
+// those sources of the machine alone, "?exclude[]=disk" leaves some out, as
+// node_exporter has it.
+func (f *webFlags) workerPage(log *slog.Logger, p workerPage) (http.Handler, error) {
+	who, err := families.Constant(p.who, versioncollector.NewCollector("cube"))
 	if err != nil {
 		return nil, err
 	}
-	beside := prometheus.ToTransactionalGatherer(registry)
-	whole := f.pageHandler(log, prometheus.NewMultiTRegistry(m, beside))
+	registry, err := f.registry()
+	if err != nil {
+		return nil, err
+	}
+	beside := []prometheus.TransactionalGatherer{who}
+	if p.tasks != nil {
+		beside = append(beside, p.tasks)
+	}
+	if !f.noOwnMetrics {
+		beside = append(beside, prometheus.ToTransactionalGatherer(registry))
+	}
+	with := func(machine prometheus.TransactionalGatherer) prometheus.TransactionalGatherer {
+		return families.Merge(append([]prometheus.TransactionalGatherer{machine}, beside...)...)
+	}
+	whole := f.page(log, with(p.machine))
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "" {
 			whole.ServeHTTP(w, r)
@@ -79,15 +100,15 @@ func (f *webFlags) machinePage(log *slog.Logger, m measuredMachine, sources ...p
 		}
 		query := r.URL.Query()
 		collect, exclude := query["collect[]"], query["exclude[]"]
-		narrow, err := m.Narrow(collect, exclude)
+		narrow, err := p.machine.Narrow(collect, exclude)
 		if err != nil {
 			wire.WriteError(w, wire.New(wire.CodeInvalid, "%v", err))
 			return
 		}
 		if len(collect) == 0 {
-			narrow = prometheus.NewMultiTRegistry(narrow, beside)
+			narrow = with(narrow)
 		}
-		f.pageHandler(log, narrow).ServeHTTP(w, r)
+		f.page(log, narrow).ServeHTTP(w, r)
 	})
 	return f.instrument(registry, handler), nil
 }

@@ -140,8 +140,8 @@ func page(t *testing.T, base string) string {
 	return string(body)
 }
 
-// families reads a metrics page.
-func families(t *testing.T, text string) map[string]*dto.MetricFamily {
+// familiesOf reads a metrics page.
+func familiesOf(t *testing.T, text string) map[string]*dto.MetricFamily {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	read, err := parser.TextToMetricFamilies(strings.NewReader(text))
@@ -173,12 +173,12 @@ func gauge(t *testing.T, read map[string]*dto.MetricFamily, name string, labels 
 // nothing to say about either page.
 func (f *fleet) checkMetrics(t *testing.T) {
 	until(t, 10*time.Second, "manager and worker count one running task", func() bool {
-		manager, worker := families(t, page(t, f.managerURL)), families(t, page(t, f.idleURL))
+		manager, worker := familiesOf(t, page(t, f.managerURL)), familiesOf(t, page(t, f.idleURL))
 		running := map[string]string{"state": "running"}
 		return gauge(t, manager, "cube_manager_tasks", running) == 1 && gauge(t, worker, "cube_tasks", running) == 1 &&
 			gauge(t, worker, "cube_allocated_cpu_cores", nil) == 0.5 && gauge(t, worker, "cube_allocated_memory_bytes", nil) == 512<<20
 	})
-	manager := families(t, page(t, f.managerURL))
+	manager := familiesOf(t, page(t, f.managerURL))
 	if ready := gauge(t, manager, "cube_manager_nodes", map[string]string{"state": "ready"}); ready != 3 {
 		t.Errorf("the manager counts %v ready nodes; want 3", ready)
 	}

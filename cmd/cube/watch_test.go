@@ -92,8 +92,8 @@ func (f *fleet) checkDashboards(t *testing.T, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live := families(t, page(t, f.managerURL))
-	for name, family := range families(t, page(t, f.idleURL)) {
+	live := familiesOf(t, page(t, f.managerURL))
+	for name, family := range familiesOf(t, page(t, f.idleURL)) {
 		live[name] = family
 	}
 	for _, query := range queries {

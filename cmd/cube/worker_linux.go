@@ -176,11 +176,11 @@ func (w *runningWorker) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	sources := []prometheus.Collector{nodeInfo(name, f.runtime)}
+	page := workerPage{machine: measured{w.collector}, who: nodeInfo(name, f.runtime)}
 	if w.worker != nil {
-		sources = append(sources, w.worker.Collector())
+		page.tasks = w.worker.Collector()
 	}
-	w.metrics, err = f.web.machinePage(w.log, measured{w.collector}, sources...)
+	w.metrics, err = f.web.workerPage(w.log, page)
 	// A worker that takes no tasks does not ask a manager for any.
 	if err != nil || f.join == "" || w.fault != nil {
 		return err

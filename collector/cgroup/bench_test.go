@@ -16,7 +16,14 @@ func BenchmarkGroup(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, read := range map[string]func() (float64, error){"cpu": g.CpuSeconds, "memory": g.MemoryBytes} {
+	m, err := g.Meter()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	for name, read := range map[string]func() (float64, error){
+		"cpu": g.CpuSeconds, "memory": g.MemoryBytes, "meter/cpu": m.CpuSeconds, "meter/memory": m.MemoryBytes,
+	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

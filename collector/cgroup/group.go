@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -165,27 +164,16 @@ func openRead(name string) (fd int, err error) {
 }
 
 // readNumber reads a file that is one unsigned number.
-func readNumber(name string) (n uint64, err error) {
+func readNumber(name string) (n uint64, err error) { return readKey(name, "") }
+
+// readKey reads one number of a file of "key value" lines, or the only one there
+// is where key is "".
+func readKey(name, key string) (n uint64, err error) {
 	err = withText(name, func(text []byte) (err error) {
-		n, err = strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
+		n, err = parseNumber(text, key)
 		return err
 	})
 	return n, err
 }
 
-// readKey reads one number of a file of "key value" lines.
-func readKey(name, key string) (n uint64, err error) {
-	err = withText(name, func(text []byte) (err error) {
-		for len(text) > 0 {
-			var line []byte
-			line, text, _ = bytes.Cut(text, []byte{'\n'})
-			found, value, _ := bytes.Cut(line, []byte{' '})
-			if string(found) == key {
-				n, err = strconv.ParseUint(string(value), 10, 64)
-				return err
-			}
-		}
-		return fmt.Errorf("it has no line %q", key)
-	})
-	return n, err
-}
+func parseUint(text []byte) (uint64, error) { return strconv.ParseUint(string(text), 10, 64) }

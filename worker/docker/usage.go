@@ -15,13 +15,13 @@ import (
 	"cube/worker"
 )
 
-// groups remembers the cgroups of running containers, so that reading one
-// costs the engine nothing.
+// groups remembers the cgroups of running containers, their files open, so that
+// reading one costs the engine nothing.
 type groups struct {
 	reader *cgroup.Reader // nil where this machine's cgroups cannot be read
 
 	mu    sync.Mutex // guards known
-	known map[worker.Key]*cgroup.Group
+	known map[worker.Key]*cgroup.Meter
 }
 
 // newGroups reads cgroups where there are any in reach.
@@ -30,10 +30,10 @@ func newGroups(procPath, sysPath string) *groups {
 	if err != nil {
 		reader = nil
 	}
-	return &groups{reader: reader, known: make(map[worker.Key]*cgroup.Group)}
+	return &groups{reader: reader, known: make(map[worker.Key]*cgroup.Meter)}
 }
 
-func (g *groups) get(key worker.Key) *cgroup.Group {
+func (g *groups) get(key worker.Key) *cgroup.Meter {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.known[key]
@@ -42,14 +42,31 @@ func (g *groups) get(key worker.Key) *cgroup.Group {
 func (g *groups) forget(key worker.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.known, key)
+	g.drop(key)
+}
+
+// drop gives a container's files back. The caller holds mu.
+func (g *groups) drop(key worker.Key) {
+	if m := g.known[key]; m != nil {
+		m.Close()
+		delete(g.known, key)
+	}
+}
+
+// close gives all files back.
+func (g *groups) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key := range g.known {
+		g.drop(key)
+	}
 }
 
 // find returns the cgroup of a running container; nil if it is not in reach.
 // The process ID is the engine's: where the engine is not on this machine, or
 // this process has process IDs of its own, it means another process here. The
 // cgroup of a container, though, is named for it.
-func (g *groups) find(key worker.Key, c container.InspectResponse) *cgroup.Group {
+func (g *groups) find(key worker.Key, c container.InspectResponse) *cgroup.Meter {
 	if g.reader == nil || c.State.Pid == 0 {
 		return nil
 	}
@@ -57,10 +74,28 @@ func (g *groups) find(key worker.Key, c container.InspectResponse) *cgroup.Group
 	if err != nil || !strings.Contains(group.Path, c.ID) {
 		return nil
 	}
+	meter, err := group.Meter()
+	if err != nil {
+		return nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.known[key] = group
-	return group
+	g.drop(key) // one that was found meanwhile
+	g.known[key] = meter
+	return meter
+}
+
+var _ worker.Meter = (*Runtime)(nil)
+
+// ReadUsage reads the cgroup of a container that was found before. ok is false
+// where it has to be found first, or has gone.
+func (r *Runtime) ReadUsage(key worker.Key) (u worker.Usage, ok bool) {
+	meter := r.groups.get(key)
+	if meter == nil {
+		return worker.Usage{}, false
+	}
+	u, err := read(meter)
+	return u, err == nil
 }
 
 // Usage reads the container's cgroup, by way of the engine where it is not in
@@ -89,7 +124,7 @@ func (r *Runtime) Usage(ctx context.Context, key worker.Key) (worker.Usage, erro
 
 // read reads what a cgroup has used. A figure that the kernel does not keep is
 // negative; an error means that there is none at all.
-func read(group *cgroup.Group) (worker.Usage, error) {
+func read(group *cgroup.Meter) (worker.Usage, error) {
 	cpu, errCpu := group.CpuSeconds()
 	if errCpu != nil {
 		cpu = -1

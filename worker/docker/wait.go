@@ -20,7 +20,11 @@ const lateOOM = 250 * time.Millisecond
 // Wait blocks until the run has ended and says how. While the engine is away
 // it goes on waiting.
 func (r *Runtime) Wait(ctx context.Context, key worker.Key) (worker.Exit, error) {
-	return r.wait(ctx, key, lateOOM)
+	exit, err := r.wait(ctx, key, lateOOM)
+	if err == nil {
+		r.groups.forget(key) // it uses nothing from now on
+	}
+	return exit, err
 }
 
 // wait is Wait; a kill that may have been one for memory is returned only

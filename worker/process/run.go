@@ -18,7 +18,7 @@ import (
 )
 
 // run is one run, as the worker has it. It is immutable, but for exit, which
-// is set before done is closed and read after.
+// is set before done is closed and read after, and for meter, which guards itself.
 type run struct {
 	dir     string
 	record  runRecord
@@ -28,6 +28,7 @@ type run struct {
 	// child is the supervisor where it is this process' own child, which has
 	// to be waited for.
 	child *exec.Cmd
+	meter keptMeter
 
 	done chan struct{}
 	exit worker.Exit
@@ -47,6 +48,7 @@ func (r *run) ended() bool {
 func (r *run) end(exit worker.Exit) {
 	r.exit = exit
 	close(r.done)
+	r.meter.close()
 }
 
 // snapshot is the run as it is now.

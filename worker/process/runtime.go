@@ -129,6 +129,9 @@ func (rt *Runtime) Remove(_ context.Context, key worker.Key) error {
 func (rt *Runtime) Close() error {
 	rt.mu.Lock()
 	rt.closed = true
+	for _, r := range rt.known {
+		r.meter.close()
+	}
 	rt.mu.Unlock()
 	rt.cancel()
 	err := rt.changes.close()

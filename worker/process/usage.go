@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/prometheus/procfs"
 
@@ -13,6 +14,73 @@ import (
 // userHZ is the unit of CPU time in /proc/<pid>/stat: USER_HZ, which is 100 on
 // every architecture that Go runs on.
 const userHZ = 100
+
+var _ worker.Meter = (*Runtime)(nil)
+
+// ReadUsage reads what the run uses from its cgroup, whose files are kept open
+// from the first reading until the run has ended. ok is false where the run has
+// no cgroup, or has ended.
+func (rt *Runtime) ReadUsage(key worker.Key) (u worker.Usage, ok bool) {
+	r := rt.find(key)
+	if r == nil || r.ended() || r.record.Cgroup == nil || r.started == nil || rt.reader == nil {
+		return worker.Usage{}, false
+	}
+	m := r.meter.get(func() (*cgroup.Meter, error) {
+		g, err := rt.cgroupOf(r.started.Task)
+		if err != nil {
+			return nil, err
+		}
+		return g.Meter()
+	})
+	if m == nil {
+		return worker.Usage{}, false
+	}
+	return read(m), true
+}
+
+// read reads a cgroup; what it does not have is negative.
+func read(g interface {
+	CpuSeconds() (float64, error)
+	MemoryBytes() (float64, error)
+}) worker.Usage {
+	u := worker.Usage{CpuSeconds: -1, MemoryBytes: -1}
+	if seconds, err := g.CpuSeconds(); err == nil {
+		u.CpuSeconds = seconds
+	}
+	if bytes, err := g.MemoryBytes(); err == nil {
+		u.MemoryBytes = bytes
+	}
+	return u
+}
+
+// keptMeter is the meter of one run: opened when it is first asked for, closed
+// with the run.
+type keptMeter struct {
+	mu     sync.Mutex // guards what follows
+	meter  *cgroup.Meter
+	closed bool
+}
+
+// get returns the meter, which open makes; nil where that fails or it is closed.
+func (k *keptMeter) get(open func() (*cgroup.Meter, error)) *cgroup.Meter {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.meter == nil && !k.closed {
+		if m, err := open(); err == nil {
+			k.meter = m
+		}
+	}
+	return k.meter
+}
+
+func (k *keptMeter) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.meter != nil {
+		k.meter.Close()
+	}
+	k.meter, k.closed = nil, true
+}
 
 // Usage reads what the run uses from its cgroup or, where it has none, from
 // /proc for every process of its tree.
@@ -31,14 +99,7 @@ func (rt *Runtime) Usage(_ context.Context, key worker.Key) (worker.Usage, error
 	if err != nil {
 		return worker.Usage{}, fmt.Errorf("the usage of run %s: %w", key, err)
 	}
-	u := worker.Usage{CpuSeconds: -1, MemoryBytes: -1}
-	if seconds, err := g.CpuSeconds(); err == nil {
-		u.CpuSeconds = seconds
-	}
-	if bytes, err := g.MemoryBytes(); err == nil {
-		u.MemoryBytes = bytes
-	}
-	return u, nil
+	return read(g), nil
 }
 
 // cgroupOf finds the cgroup that the process is in.
