@@ -65,7 +65,8 @@ func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made *[]
 		if counted != q.passed { // a node was refused since
 			counted, refused = q.passed, s.refusalCounts(q)
 		}
-		*made = append(*made, s.recordShown(q, refused))
+		*made = append(*made, Decision{})
+		s.recordShown(q, refused, &(*made)[len(*made)-1])
 		s.placeBest(q)
 	}
 	return len(demands)
@@ -96,8 +97,9 @@ func (s *State) collect(q *query, many int) {
 	shown := min(len(pool.list), Shown)
 	q.best.n = copy(q.best.list[:], pool.list[:shown])
 	q.pool = append(pool.list[:0], pool.list[shown:]...) // sorted, and so a heap
+	q.shown.reset()
 	for k := range q.best.n {
-		q.shown[k] = s.candidate(q, q.best.list[k].slot)
+		s.write(q, k)
 	}
 }
 
@@ -136,7 +138,7 @@ func (s *State) placeBest(q *query) {
 		q.barred.bar(n, bySpread)
 	}
 	copy(q.best.list[:], q.best.list[1:q.best.n])
-	copy(q.shown[:], q.shown[1:q.best.n])
+	q.shown.drop()
 	q.best.n--
 	if why := s.refuse(q, winner.slot); why != byStale { // it is ready: "stale" is no reason left
 		q.passed--
@@ -167,8 +169,13 @@ func (s *State) putBack(q *query, r ranked) {
 // show makes r the k-th of the best.
 func (s *State) show(q *query, k int, r ranked) {
 	copy(q.best.list[k+1:], q.best.list[k:q.best.n])
-	copy(q.shown[k+1:], q.shown[k:q.best.n])
 	q.best.n++
 	q.best.list[k] = r
-	q.shown[k] = s.candidate(q, r.slot)
+	s.write(q, k)
+}
+
+// write writes the k-th of the best down, which the row does not have yet.
+func (s *State) write(q *query, k int) {
+	components := q.components.take(len(s.cfg.Policy.Scorers))
+	s.describe(q, q.best.list[k].slot, q.shown.insert(k), components)
 }

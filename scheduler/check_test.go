@@ -43,7 +43,7 @@ func TestObserveRefusesWhatCannotBe(t *testing.T) {
 			if refused.Metric != c.metric {
 				t.Errorf("the error names %s, want %s", refused.Metric, c.metric)
 			}
-			if after, _, _ := s.Inspect("n00", at(3)); *after.ReadingAge != *before.ReadingAge {
+			if after, _, _ := s.Inspect("n00", at(3)); after.ReadingAge != before.ReadingAge {
 				t.Error("the refused reading was taken in")
 			}
 		})

@@ -208,22 +208,16 @@ func (e *coder) float(v *float64, like float64) {
 // absentHead stands in place of the head of a figure that is null.
 const absentHead = 0xFF
 
-func (e *coder) optional(v **float64, like *float64) {
+func (e *coder) optional(f *Figure, like Figure) {
 	switch {
-	case !e.reading && *v == nil:
+	case !e.reading && !f.Known():
 		e.data = append(e.data, absentHead)
 		return
 	case e.reading && len(e.data) > 0 && e.data[0] == absentHead:
 		e.data = e.data[1:]
 		return
 	}
-	var value, before float64
-	if *v != nil {
-		value = **v
-	}
-	if like != nil {
-		before = *like
-	}
-	e.float(&value, before)
-	*v = &value
+	value := orZero(f.Value())
+	e.float(&value, orZero(like.Value()))
+	*f = FigureOf(value)
 }

@@ -202,7 +202,7 @@ func (c *columns) refresh(slot int, now Instant) {
 		c.room[r][slot] = room
 		b.room[r] = min(b.room[r], room)
 	}
-	c.figures = n.figures(now, c.cfg)
+	n.figures(now, c.cfg, &c.figures)
 	for i, scorer := range c.cfg.Policy.Scorers {
 		terms := scorer.Terms(&c.figures, c.base)
 		for t := range terms {

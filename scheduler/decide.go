@@ -28,18 +28,15 @@ type query struct {
 	one     oneNode
 	columns Columns
 
-	oldest, newest       Instant  // readings of the nodes looked at
-	oldestAge, newestAge *float64 // their ages, once they are asked for
+	oldest, newest Instant // readings of the nodes looked at
 
 	bounds []float64 // by block
 	order  []int32   // blocks by bound
 	words  words     // of the last refusal
 	pool   []ranked
-	shown  [Shown]Candidate
 
-	candidates slab[Candidate] // of the decisions of a batch
-	components slab[Component]
-	optionals  slab[float64]
+	shown      row             // of a batch: q.best, written down
+	components slab[Component] // of the decisions of a batch
 
 	passed  int
 	refused refusals
@@ -80,7 +77,6 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 		Disk:         float64(d.Requests.Disk),
 	}
 	q.passed, q.refused = 0, refusals{}
-	q.oldestAge, q.newestAge = nil, nil
 	q.number++
 	q.made = grown(q.made, len(c.classes))
 	q.factors = grown(q.factors, len(c.terms))

@@ -34,8 +34,8 @@ type Decision struct {
 	// Refused counts the refused by reason, most first; each with an example.
 	Refused []RefusalCount
 	// OldestReading and NewestReading are the ages of the readings used, in
-	// seconds; absent (null) where no node had one.
-	OldestReading, NewestReading *float64
+	// seconds; not known where no node had one.
+	OldestReading, NewestReading Figure
 }
 
 // Candidate is a node that passed, with its score and what it was made of.
@@ -56,11 +56,11 @@ type Component struct {
 // Inputs is what a node looked like to the scorers. A figure that is not known
 // is null.
 type Inputs struct {
-	ReadingAge *float64 // seconds
-	Stale      bool     `json:",omitempty"`
+	ReadingAge Figure // seconds
+	Stale      bool   `json:",omitempty"`
 
-	CpuUsageRatio *float64 // as measured
-	CpuCores      *float64
+	CpuUsageRatio Figure // as measured
+	CpuCores      Figure
 	CpuExpected   float64 // cores: measured, plus what was placed since, less what has ended
 	CpuPromised   float64 // cores: Σ requests of live tasks
 	CpuLimit      float64 // cores: overcommit × allocatable
@@ -77,17 +77,17 @@ type Inputs struct {
 	CpuTogether float64 `json:",omitempty"`
 	CpuGroup    float64 `json:",omitempty"`
 
-	MemoryTotal     *float64 // bytes
-	MemoryAvailable *float64 // bytes, as measured
-	MemoryExpected  float64  // bytes in use: measured, plus what was promised and is not used yet
-	MemoryPromised  float64  // bytes: Σ requests of live tasks
-	MemoryLimit     float64  // bytes: allocatable
-	MemoryDeviation float64  `json:",omitempty"` // standard deviation of the used share over the last readings
+	MemoryTotal     Figure  // bytes
+	MemoryAvailable Figure  // bytes, as measured
+	MemoryExpected  float64 // bytes in use: measured, plus what was promised and is not used yet
+	MemoryPromised  float64 // bytes: Σ requests of live tasks
+	MemoryLimit     float64 // bytes: allocatable
+	MemoryDeviation float64 `json:",omitempty"` // standard deviation of the used share over the last readings
 
-	DiskAvailable *float64 // bytes, as measured
-	DiskExpected  float64  // bytes of DiskLimit that no task may ask for any more
-	DiskPromised  float64  // bytes: Σ requests of live tasks
-	DiskLimit     float64  // bytes: allocatable
+	DiskAvailable Figure  // bytes, as measured
+	DiskExpected  float64 // bytes of DiskLimit that no task may ask for any more
+	DiskPromised  float64 // bytes: Σ requests of live tasks
+	DiskLimit     float64 // bytes: allocatable
 
 	Tasks int // live tasks there
 	// Turn numbers the placements of the state: that of the last one on this

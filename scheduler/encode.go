@@ -59,8 +59,8 @@ func (e *coder) decision(d *Decision) error {
 	e.name(&d.Node)
 	e.count(&d.Nodes)
 	e.count(&d.Passed)
-	e.optional(&d.OldestReading, nil)
-	e.optional(&d.NewestReading, nil)
+	e.optional(&d.OldestReading, Figure{})
+	e.optional(&d.NewestReading, Figure{})
 	n := e.length(len(d.Candidates), leastCandidate)
 	if e.reading && n > 0 {
 		d.Candidates = make([]Candidate, n)
@@ -138,19 +138,9 @@ func (e *coder) inputs(in, before *Inputs) {
 
 // product and difference are what two figures make that an expected use is near
 // to.
-func product(a, b *float64) float64 {
-	if a == nil || b == nil {
-		return 0
-	}
-	return *a * *b
-}
+func product(a, b Figure) float64 { return orZero(a.Value() * b.Value()) }
 
-func difference(a, b *float64) float64 {
-	if a == nil || b == nil {
-		return 0
-	}
-	return *a - *b
-}
+func difference(a, b Figure) float64 { return orZero(a.Value() - b.Value()) }
 
 func (e *coder) refusalCount(r *RefusalCount) {
 	code := string(r.Code)

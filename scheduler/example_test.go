@@ -48,7 +48,7 @@ func Example() {
 	decision := state.Decide(at(12), second, 1)
 	for _, c := range decision.Candidates {
 		fmt.Printf("%s scores %.1f: %.2f of %.0f cores expected, reading %.0f s old\n",
-			c.Node, c.Score, c.Inputs.CpuExpected, *c.Inputs.CpuCores, *c.Inputs.ReadingAge)
+			c.Node, c.Score, c.Inputs.CpuExpected, c.Inputs.CpuCores.Value(), c.Inputs.ReadingAge.Value())
 	}
 
 	// What the decision holds is enough to reckon it again.

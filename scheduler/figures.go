@@ -1,7 +1,7 @@
 package scheduler
 
 // Figures is what a node looks like to the scorers: the figures of [Inputs]
-// with [Absent] where Inputs has null.
+// with [Absent] for what is not known.
 type Figures struct {
 	ReadingAge float64 // seconds
 	Stale      bool
@@ -62,41 +62,26 @@ func Share(part, whole float64) float64 {
 
 // Inputs returns the figures as a Decision keeps them.
 func (f *Figures) Inputs() Inputs {
-	room := make(optionals, 0, optionalInputs)
-	return f.inputs(&room)
+	var in Inputs
+	f.write(&in)
+	return in
 }
 
-// optionals are the values of figures that may be null: one allocation for
-// many of them.
-type optionals []float64
+// write writes the figures as a Decision keeps them.
+func (f *Figures) write(in *Inputs) {
+	*in = Inputs{
+		ReadingAge: FigureOf(f.ReadingAge), Stale: f.Stale,
 
-// optionalInputs is how many of them a node's Inputs have.
-const optionalInputs = 6
-
-// value returns where v is kept; nil for what is absent. There must be room.
-func (o *optionals) value(v float64) *float64 {
-	if !Known(v) {
-		return nil
-	}
-	*o = append(*o, v)
-	return &(*o)[len(*o)-1]
-}
-
-func (f *Figures) inputs(room *optionals) Inputs {
-	optional := room.value
-	return Inputs{
-		ReadingAge: optional(f.ReadingAge), Stale: f.Stale,
-
-		CpuUsageRatio: optional(f.CpuUsage), CpuCores: optional(f.CpuCores),
+		CpuUsageRatio: FigureOf(f.CpuUsage), CpuCores: FigureOf(f.CpuCores),
 		CpuExpected: f.CpuExpected, CpuPromised: f.CpuPromised,
 		CpuLimit: f.CpuLimit, CpuDeviation: f.CpuDeviation,
 		CpuMean: f.CpuMean, CpuVariance: f.CpuVariance, CpuTogether: f.CpuTogether, CpuGroup: f.CpuGroup,
 
-		MemoryTotal: optional(f.MemoryTotal), MemoryAvailable: optional(f.MemoryAvailable),
+		MemoryTotal: FigureOf(f.MemoryTotal), MemoryAvailable: FigureOf(f.MemoryAvailable),
 		MemoryExpected: f.MemoryExpected, MemoryPromised: f.MemoryPromised,
 		MemoryLimit: f.MemoryLimit, MemoryDeviation: f.MemoryDeviation,
 
-		DiskAvailable: optional(f.DiskAvailable), DiskExpected: f.DiskExpected,
+		DiskAvailable: FigureOf(f.DiskAvailable), DiskExpected: f.DiskExpected,
 		DiskPromised: f.DiskPromised, DiskLimit: f.DiskLimit,
 
 		Tasks: f.Tasks, Turn: f.Turn,
@@ -105,25 +90,19 @@ func (f *Figures) inputs(room *optionals) Inputs {
 
 // Figures returns the inputs as the scorers take them.
 func (in *Inputs) Figures() Figures {
-	value := func(v *float64) float64 {
-		if v == nil {
-			return Absent()
-		}
-		return *v
-	}
 	return Figures{
-		ReadingAge: value(in.ReadingAge), Stale: in.Stale,
+		ReadingAge: in.ReadingAge.Value(), Stale: in.Stale,
 
-		CpuUsage: value(in.CpuUsageRatio), CpuCores: value(in.CpuCores),
+		CpuUsage: in.CpuUsageRatio.Value(), CpuCores: in.CpuCores.Value(),
 		CpuExpected: in.CpuExpected, CpuPromised: in.CpuPromised,
 		CpuLimit: in.CpuLimit, CpuDeviation: in.CpuDeviation,
 		CpuMean: in.CpuMean, CpuVariance: in.CpuVariance, CpuTogether: in.CpuTogether, CpuGroup: in.CpuGroup,
 
-		MemoryTotal: value(in.MemoryTotal), MemoryAvailable: value(in.MemoryAvailable),
+		MemoryTotal: in.MemoryTotal.Value(), MemoryAvailable: in.MemoryAvailable.Value(),
 		MemoryExpected: in.MemoryExpected, MemoryPromised: in.MemoryPromised,
 		MemoryLimit: in.MemoryLimit, MemoryDeviation: in.MemoryDeviation,
 
-		DiskAvailable: value(in.DiskAvailable), DiskExpected: in.DiskExpected,
+		DiskAvailable: in.DiskAvailable.Value(), DiskExpected: in.DiskExpected,
 		DiskPromised: in.DiskPromised, DiskLimit: in.DiskLimit,
 
 		Tasks: in.Tasks, Turn: in.Turn,

@@ -52,7 +52,7 @@ func (c *columns) ranked(now Instant) []place {
 	var one oneNode
 	places := make([]place, len(c.nodes))
 	for i, n := range c.nodes {
-		c.figures = n.figures(now, c.cfg)
+		n.figures(now, c.cfg, &c.figures)
 		capacity := c.figures.Capacity()
 		terms := scorer.Terms(&c.figures, c.base)
 		factors := scorer.Factors(&ordinary, capacity, c.base)

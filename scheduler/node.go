@@ -276,10 +276,10 @@ func (n *node) lacksDisk() bool {
 // age is how old the reading is. One that came in after now is new.
 func (n *node) age(now Instant) Instant { return max(0, now-n.reading.At) }
 
-// figures returns what the node looks like to the scorers. Of a stale node the
+// figures writes what the node looks like to the scorers. Of a stale node the
 // CPU is that of the allocations: how busy it is now nobody knows.
-func (n *node) figures(now Instant, cfg *Config) Figures {
-	f := Figures{
+func (n *node) figures(now Instant, cfg *Config, f *Figures) {
+	*f = Figures{
 		ReadingAge: Absent(), CpuUsage: Absent(), CpuCores: Absent(),
 		MemoryTotal: Absent(), MemoryAvailable: Absent(), DiskAvailable: Absent(),
 		CpuPromised: cores(n.cpu), MemoryPromised: float64(n.mem), DiskPromised: float64(n.disk),
@@ -289,7 +289,7 @@ func (n *node) figures(now Instant, cfg *Config) Figures {
 	f.CpuTogether = max(0, n.together)
 	f.CpuExpected, f.MemoryExpected, f.DiskExpected = f.CpuPromised, f.MemoryPromised, f.DiskPromised
 	if !n.read {
-		return f
+		return
 	}
 	r := &n.reading
 	f.ReadingAge = n.age(now).Seconds()
@@ -308,7 +308,6 @@ func (n *node) figures(now Instant, cfg *Config) Figures {
 	}
 	_, _, disk := n.room(cfg.OvercommitCpu)
 	f.DiskExpected = f.DiskLimit - float64(disk)
-	return f
 }
 
 // health returns how far the node's figures can be trusted at now.

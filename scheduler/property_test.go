@@ -188,7 +188,7 @@ func (c *chaos) compare() {
 			{"disk promised", in.DiskPromised, want.diskPromised},
 			{"disk room", in.DiskLimit - in.DiskExpected, want.diskRoom},
 			{"CPU room", in.CpuLimit - in.CpuPromised, want.cpuRoom},
-			{"memory room", min(in.MemoryLimit-in.MemoryPromised, *in.MemoryTotal-in.MemoryExpected), want.memoryRoom},
+			{"memory room", min(in.MemoryLimit-in.MemoryPromised, in.MemoryTotal.Value()-in.MemoryExpected), want.memoryRoom},
 			{"tasks", float64(in.Tasks), float64(want.tasks)},
 		} {
 			if math.Abs(f.got-f.want) > 1e-6 {

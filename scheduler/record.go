@@ -3,81 +3,79 @@ package scheduler
 import "slices"
 
 // record writes the decision down.
-func (s *State) record(q *query) Decision {
-	d := s.frame(q)
+func (s *State) record(q *query) (d Decision) {
+	s.frame(q, &d)
 	d.Refused = s.refusalCounts(q)
 	if q.best.n == 0 {
 		return d
 	}
-	room := make(optionals, 0, q.best.n*optionalInputs)
-	components := make([]Component, 0, q.best.n*len(s.cfg.Policy.Scorers))
-	d.Candidates = make([]Candidate, q.best.n)
+	var components []Component
+	d.Candidates, components = made(q.best.n, len(s.cfg.Policy.Scorers))
 	for i := range d.Candidates {
-		d.Candidates[i] = s.describe(q, q.best.list[i].slot, &room, &components)
+		components = s.describe(q, q.best.list[i].slot, &d.Candidates[i], components)
 	}
 	d.Node = d.Candidates[0].Node
 	return d
+}
+
+// made returns memory for n candidates and, to be taken from, for their
+// components: mostly one piece of it.
+func made(n, scorers int) ([]Candidate, []Component) {
+	if n*scorers > Shown {
+		return make([]Candidate, n), make([]Component, n*scorers)
+	}
+	both := new(struct {
+		candidates [Shown]Candidate
+		components [Shown]Component
+	})
+	return both.candidates[:n:n], both.components[:]
 }
 
 // recordShown is record when the candidates and the refused are written down
 // already.
-func (s *State) recordShown(q *query, refused []RefusalCount) Decision {
-	d := s.frame(q)
+func (s *State) recordShown(q *query, refused []RefusalCount, d *Decision) {
+	s.frame(q, d)
 	d.Refused = refused
-	d.Candidates = append(q.candidates.take(q.best.n)[:0], q.shown[:q.best.n]...)
+	d.Candidates = q.shown.give()
 	d.Node = d.Candidates[0].Node
-	return d
 }
 
-// frame is a decision without its candidates.
-func (s *State) frame(q *query) Decision {
+// frame writes a decision without its candidates.
+func (s *State) frame(q *query, d *Decision) {
 	c := &s.columns
-	d := Decision{
-		Task: q.demand.Task, Policy: s.cfg.Policy.Name, Seed: q.seed,
-		Requests: q.demand.Requests, CpuPredicted: q.asked.CpuPredicted, CpuVariance: q.asked.CpuVariance,
-		Nodes: len(c.nodes), Passed: q.passed,
-	}
+	d.Task, d.Policy, d.Seed = q.demand.Task, s.cfg.Policy.Name, q.seed
+	d.Requests, d.CpuPredicted, d.CpuVariance = q.demand.Requests, q.asked.CpuPredicted, q.asked.CpuVariance
+	d.Nodes, d.Passed = len(c.nodes), q.passed
 	if c.traits.Based {
 		d.Base = c.base
 	}
-	d.OldestReading, d.NewestReading = q.ages()
-	return d
-}
-
-// ages returns how old the oldest and the newest reading are that were looked
-// at, in seconds; nil where there was none. Decisions of a batch share them.
-func (q *query) ages() (oldest, newest *float64) {
-	if q.oldestAge == nil && q.newest >= q.oldest {
-		ages := [2]float64{max(0, q.now-q.oldest).Seconds(), max(0, q.now-q.newest).Seconds()}
-		q.oldestAge, q.newestAge = &ages[0], &ages[1]
+	if q.newest >= q.oldest {
+		d.OldestReading = FigureOf(max(0, q.now-q.oldest).Seconds())
+		d.NewestReading = FigureOf(max(0, q.now-q.newest).Seconds())
 	}
-	return q.oldestAge, q.newestAge
 }
 
-// candidate writes down one node of a batch: its figures, and what each scorer
-// made of them.
-func (s *State) candidate(q *query, slot int32) Candidate {
-	room := optionals(q.optionals.take(optionalInputs)[:0])
-	components := q.components.take(len(s.cfg.Policy.Scorers))[:0]
-	return s.describe(q, slot, &room, &components)
-}
-
-// describe is candidate in memory that is there already.
-func (s *State) describe(q *query, slot int32, room *optionals, components *[]Component) Candidate {
+// describe writes one node down: its figures, and what each scorer made of
+// them. It takes the memory of the components from room, and returns the rest.
+func (s *State) describe(q *query, slot int32, into *Candidate, room []Component) (rest []Component) {
 	c := &s.columns
 	n := c.nodes[slot]
-	c.figures = n.figures(q.now, c.cfg)
+	n.figures(q.now, c.cfg, &c.figures)
 	if c.traits.Grouped {
 		c.figures.CpuGroup = n.deviation(q.group)
 	}
 	s.factors(q, c.class[slot])
-	start := len(*components)
-	for i, w := range c.cfg.Policy.Scorers {
+	scorers := c.cfg.Policy.Scorers
+	into.Node, into.Components = n.Name, room[:len(scorers):len(scorers)]
+	for i := range scorers {
+		w := &scorers[i]
 		cost := s.cost(q, i, c.termsOf(i, slot), c.figures.CpuGroup, c.class[slot])
-		*components = append(*components, Component{Scorer: w.Name(), Score: w.Score(cost, c.base), Weight: w.Weight})
+		part := &into.Components[i]
+		part.Scorer, part.Score, part.Weight = w.Name(), w.Score(cost, c.base), w.Weight
 	}
-	mine := (*components)[start:len(*components):len(*components)]
-	return Candidate{Node: n.Name, Score: total(mine), Components: mine, Inputs: c.figures.inputs(room)}
+	into.Score = total(into.Components)
+	c.figures.write(&into.Inputs)
+	return room[len(scorers):]
 }
 
 // total is the weighted mean of the components' scores.
@@ -92,25 +90,27 @@ func total(components []Component) float64 {
 
 // refusalCounts writes down how many nodes were refused for what, most first.
 func (s *State) refusalCounts(q *query) []RefusalCount {
-	kinds := 0
+	kinds, shown := 0, 0
 	for _, count := range q.refused.count {
 		if count > 0 {
 			kinds++
+			shown += min(count, examplesShown)
 		}
 	}
 	if kinds == 0 {
 		return nil
 	}
 	list := make([]RefusalCount, 0, kinds)
+	all := make([]Refusal, 0, shown)
 	for why, count := range q.refused.count {
 		if count == 0 {
 			continue
 		}
-		examples := make([]Refusal, min(count, examplesShown))
-		for i := range examples {
-			examples[i] = s.refusal(q, s.columns.nodes[q.refused.examples[why][i]], codes[why])
+		start := len(all)
+		for i := range min(count, examplesShown) {
+			all = append(all, s.refusal(q, s.columns.nodes[q.refused.examples[why][i]], codes[why]))
 		}
-		list = append(list, RefusalCount{Code: codes[why], Count: count, Examples: examples})
+		list = append(list, RefusalCount{Code: codes[why], Count: count, Examples: all[start:len(all):len(all)]})
 	}
 	slices.SortStableFunc(list, func(a, b RefusalCount) int { return b.Count - a.Count })
 	return list

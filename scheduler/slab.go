@@ -6,7 +6,7 @@ package scheduler
 type slab[T any] struct{ left []T }
 
 // slabSize is how many elements a piece has.
-const slabSize = 32 * Shown
+const slabSize = 128
 
 // take returns a slice of n zero elements that nobody else has.
 func (s *slab[T]) take(n int) []T {
@@ -16,4 +16,47 @@ func (s *slab[T]) take(n int) []T {
 	taken := s.left[:n:n]
 	s.left = s.left[n:]
 	return taken
+}
+
+// row is the candidates of one decision of a batch after the other. Mostly the
+// next ones are these without the first and with another at the end: then the
+// decisions share them, each having its part of one piece of memory. What a
+// decision was given is never written to again.
+type row struct {
+	at   []Candidate // its capacity is what is left of the piece
+	held int         // how many at its beginning are a decision's
+}
+
+// reset empties the row; what is left of the piece serves the next.
+func (r *row) reset() { r.at, r.held = r.at[len(r.at):], 0 }
+
+// give returns the row for a decision to keep.
+func (r *row) give() []Candidate {
+	r.held = len(r.at)
+	return r.at[:len(r.at):len(r.at)]
+}
+
+// drop takes the first out.
+func (r *row) drop() {
+	r.at = r.at[1:]
+	r.held = max(0, r.held-1)
+}
+
+// insert makes room for a candidate at k, before those that were there, and
+// returns where it is to be written.
+func (r *row) insert(k int) *Candidate {
+	n := len(r.at)
+	if r.held <= k && n < cap(r.at) { // in place
+		r.at = r.at[:n+1]
+		copy(r.at[k+1:], r.at[k:n])
+		return &r.at[k]
+	}
+	next := r.at[n:cap(r.at)]
+	if len(next) <= n {
+		next = make([]Candidate, slabSize)
+	}
+	copy(next, r.at[:k])
+	copy(next[k+1:n+1], r.at[k:])
+	r.at, r.held = next[:n+1], 0
+	return &r.at[k]
 }

@@ -22,6 +22,7 @@ type State struct {
 	names   map[string]map[*node]int // live tasks of a name; only with a spread limit
 	predict predictor
 	turn    uint64 // placements so far
+	spare   []*placed
 
 	columns columns
 	scratch query
@@ -128,7 +129,8 @@ func (s *State) Place(p Placement) error {
 }
 
 func (s *State) place(n *node, p *Placement) {
-	t := &placed{
+	t := s.unused()
+	*t = placed{
 		id: p.Task, name: p.Name, at: p.At,
 		cpu: nanocores(p.Requests.Cpu), memory: int64(p.Requests.Memory), disk: int64(p.Requests.Disk),
 		ports: slices.Clone(p.HostPorts),
@@ -178,8 +180,32 @@ func (s *State) remove(t *placed, e End) {
 	t.finish, t.ended = e.FinishTime, e.At
 	if n.leave(t) {
 		n.gone = append(n.gone, t)
+	} else {
+		s.discard(t)
 	}
 	s.columns.touch(n)
+}
+
+// sparesKept bounds how many tasks' memory is kept for the next.
+const sparesKept = 4096
+
+// unused returns memory for a task.
+func (s *State) unused() *placed {
+	last := len(s.spare) - 1
+	if last < 0 {
+		return new(placed)
+	}
+	t := s.spare[last]
+	s.spare = s.spare[:last]
+	return t
+}
+
+// discard keeps the memory of a task that nothing knows any more.
+func (s *State) discard(t *placed) {
+	if len(s.spare) < sparesKept {
+		*t = placed{}
+		s.spare = append(s.spare, t)
+	}
 }
 
 // forget takes t out of the indexes.
@@ -217,6 +243,7 @@ func (s *State) Inspect(name string, now Instant) (Inputs, NodeHealth, bool) {
 	if n == nil {
 		return Inputs{}, "", false
 	}
-	f := n.figures(now, &s.cfg)
+	var f Figures
+	n.figures(now, &s.cfg, &f)
 	return f.Inputs(), n.health(now, &s.cfg), true
 }

@@ -48,7 +48,7 @@ func (c *cli) printDecision(t *wire.PlacedTask, d *scheduler.Decision) error {
 			d.Node, d.Time.Format("2006-01-02 15:04:05.000 MST"), d.Passed, d.Nodes)
 	}
 	fmt.Fprintf(c.stdout, "Policy %s, seed %d, readings %s to %s old.\n",
-		d.Policy, d.Seed, figure(d.NewestReading, seconds), figure(d.OldestReading, seconds))
+		d.Policy, d.Seed, figureOf(d.NewestReading, seconds), figureOf(d.OldestReading, seconds))
 	if len(d.Candidates) > 0 {
 		if err := c.printCandidates(d); err != nil {
 			return err
@@ -73,18 +73,23 @@ func (c *cli) printCandidates(d *scheduler.Decision) error {
 	for i := range d.Candidates {
 		candidate := &d.Candidates[i]
 		in := &candidate.Inputs
-		read := figure(in.ReadingAge, seconds) + " before"
+		read := figureOf(in.ReadingAge, seconds) + " before"
 		if in.Stale {
 			read += ", stale"
 		}
 		out.row(candidate.Node, fmt.Sprintf("%.2f", candidate.Score), components(candidate.Components),
-			ofWhole(figure(in.CpuUsageRatio, percent), figure(in.CpuCores, cores)), cores(in.CpuExpected),
+			ofWhole(figureOf(in.CpuUsageRatio, percent), figureOf(in.CpuCores, cores)), cores(in.CpuExpected),
 			ofWhole(cores(in.CpuPromised), cores(in.CpuLimit)),
-			ofWhole(figure(in.MemoryAvailable, size), figure(in.MemoryTotal, size)),
+			ofWhole(figureOf(in.MemoryAvailable, size), figureOf(in.MemoryTotal, size)),
 			ofWhole(size(in.MemoryPromised), size(in.MemoryLimit)),
 			fmt.Sprint(in.Tasks), read)
 	}
 	return out.flush()
+}
+
+func figureOf(f scheduler.Figure, format func(float64) string) string {
+	value := f.Value()
+	return figure(&value, format)
 }
 
 func components(parts []scheduler.Component) string {

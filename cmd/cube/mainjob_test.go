@@ -130,7 +130,7 @@ func (f *fleet) checkExplain(t *testing.T, placed wire.PlacedTask) {
 	if loser.Node != f.busyName || loser.Score >= winner.Score {
 		t.Errorf("%s lost with %v against %v", loser.Node, loser.Score, winner.Score)
 	}
-	if measured := loser.Inputs.CpuUsageRatio; measured == nil || math.Abs(*measured-busyShare) > 0.01 {
+	if measured := loser.Inputs.CpuUsageRatio; !(math.Abs(measured.Value()-busyShare) <= 0.01) {
 		t.Errorf("the busy machine was measured at %v; want %v ± 0.01", measured, busyShare)
 	}
 	if len(decision.Refused) != 1 || decision.Refused[0].Code != scheduler.RefusedMemory ||

@@ -53,7 +53,6 @@ func record(seq uint64, name string) *manager.Record {
 func TestStoreKeepsEverythingThroughAReopening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "manager.db")
 	store := open(t, path)
-	share := 0.25
 	want := manager.Snapshot{
 		Tasks: []*manager.Record{record(1, "a"), record(2, "b"), record(300, "c")},
 		Nodes: []manager.NodeRecord{
@@ -62,7 +61,7 @@ func TestStoreKeepsEverythingThroughAReopening(t *testing.T) {
 		},
 	}
 	decision := scheduler.Decision{Task: want.Tasks[1].Task.ID, Policy: "epvm", Node: "node-1", Base: 2,
-		Candidates: []scheduler.Candidate{{Node: "node-1", Score: 99.5, Inputs: scheduler.Inputs{CpuUsageRatio: &share}}}}
+		Candidates: []scheduler.Candidate{{Node: "node-1", Score: 99.5, Inputs: scheduler.Inputs{CpuUsageRatio: scheduler.FigureOf(0.25)}}}}
 	save(t, store, manager.Changes{
 		Tasks:     []*manager.Record{want.Tasks[2], want.Tasks[0], want.Tasks[1]},
 		Nodes:     want.Nodes,

@@ -34,8 +34,9 @@ const mostUse = 6
 
 // Terms are n^(share in use) of CPU, memory and disk.
 func (EPVM) Terms(n *scheduler.Figures, base float64) scheduler.Terms {
+	log := math.Log(base)
 	power := func(part, whole float64) float32 {
-		return float32(math.Exp(math.Log(base) * min(mostUse, scheduler.Share(part, whole))))
+		return float32(math.Exp(log * min(mostUse, scheduler.Share(part, whole))))
 	}
 	return scheduler.Terms{
 		power(n.CpuExpected, n.CpuCores),
@@ -46,8 +47,9 @@ func (EPVM) Terms(n *scheduler.Figures, base float64) scheduler.Terms {
 
 // Factors are n^(share asked for) − 1.
 func (EPVM) Factors(d *scheduler.Asked, c scheduler.Capacity, base float64) scheduler.Factors {
+	log := math.Log(base)
 	rise := func(demand, capacity float64) float32 {
-		return float32(math.Expm1(math.Log(base) * asked(demand, capacity)))
+		return float32(math.Expm1(log * asked(demand, capacity)))
 	}
 	return scheduler.Factors{
 		rise(d.CpuPredicted, c.CpuCores),
