@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/procfs"
@@ -30,6 +31,7 @@ type Collector struct {
 	scope    *scope
 	disks    *statfsCaller
 
+	capacity     atomic.Pointer[datedCapacity]
 	saidPressure sync.Once
 	dataFailing  atomic.Bool // whether the log has it
 }
@@ -95,10 +97,15 @@ type Capacity struct {
 	Memory, Disk float64
 }
 
-// Capacity reads what the machine has, narrowed by the scope. It fails as a whole
-// where one figure cannot be read.
+// Capacity is what the machine has, narrowed by the scope. Where a page was made
+// within the last second it is of that page's reading, so that who shows both
+// reads once; otherwise it is read now. It fails as a whole where one figure
+// cannot be read.
 func (c *Collector) Capacity() (Capacity, error) {
 	now := c.cfg.Now()
+	if last := c.capacity.Load(); last != nil && now.Sub(last.at).Abs() < capacityAge {
+		return last.Capacity, nil
+	}
 	cpu, err := c.stat.read()
 	if err != nil {
 		return Capacity{}, err
@@ -116,6 +123,25 @@ func (c *Collector) Capacity() (Capacity, error) {
 		return Capacity{}, err
 	}
 	return Capacity{Cores: c.cores(cpu, b), Memory: float64(memory.total), Disk: data.total}, nil
+}
+
+// capacityAge is how long the capacity of a page's reading stands.
+const capacityAge = time.Second
+
+// datedCapacity is the capacity of the last page that had all of it.
+type datedCapacity struct {
+	Capacity
+	at time.Time
+}
+
+// keepCapacity keeps the capacity that a page shows.
+func (c *Collector) keepCapacity(now time.Time, p *page) {
+	cores, memory, disk := p.series[cpuCores], p.series[memoryTotal], p.series[dataDiskTotal]
+	if len(cores) == 0 || len(memory) == 0 || len(disk) == 0 {
+		c.capacity.Store(nil)
+		return
+	}
+	c.capacity.Store(&datedCapacity{Capacity{Cores: cores[0].value, Memory: memory[0].value, Disk: disk[0].value}, now})
 }
 
 // Close gives the kept descriptors back and waits for calls to file systems that

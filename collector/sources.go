@@ -57,6 +57,9 @@ func (c *Collector) read(sources []*source, p *page) {
 		begin = end
 		c.logChange(s, err)
 	}
+	if len(sources) == len(c.sources) {
+		c.keepCapacity(now, p)
+	}
 }
 
 // logChange says that a source began to fail, or that it works again, and not at

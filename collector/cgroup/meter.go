@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,7 @@ type Meter struct {
 	mu                sync.Mutex // held while a descriptor is in use
 	cpu, memory, stat keptFile
 	buf               []byte
+	last              lastStat
 }
 
 // keptFile is an open file of a group.
@@ -79,30 +81,60 @@ func (f *keptFile) open(name string) {
 	}
 }
 
-// CpuSeconds is [Group.CpuSeconds].
-func (m *Meter) CpuSeconds() (float64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n, err := m.number(&m.cpu, m.cpuKey)
-	if err != nil {
-		return 0, err
-	}
-	return float64(n) / m.cpuScale, nil
+// MeterReading is what a group has used. A figure that could not be read is
+// negative.
+type MeterReading struct {
+	CpuSeconds  float64 // as [Group.CpuSeconds]
+	MemoryBytes float64 // as [Group.MemoryBytes]
 }
 
-// MemoryBytes is [Group.MemoryBytes].
-func (m *Meter) MemoryBytes() (float64, error) {
+// Read reads what the group uses now. It is an error where neither figure can be
+// read.
+func (m *Meter) Read() (MeterReading, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	usage, err := m.number(&m.memory, "")
-	if err != nil {
-		return 0, err
+	r := MeterReading{CpuSeconds: -1, MemoryBytes: -1}
+	cpu, errCPU := m.number(&m.cpu, m.cpuKey)
+	if errCPU == nil {
+		r.CpuSeconds = float64(cpu) / m.cpuScale
+	}
+	usage, errMemory := m.number(&m.memory, "")
+	if errMemory == nil {
+		var file uint64
+		if file, errMemory = m.inactiveFile(cpu, usage, errCPU == nil); errMemory == nil {
+			r.MemoryBytes = math.Max(0, float64(usage)-float64(file))
+		}
+	}
+	if errCPU != nil && errMemory != nil {
+		return r, errors.Join(errCPU, errMemory)
+	}
+	return r, nil
+}
+
+// inactiveFile is the part of the usage that is inactive file pages. The kernel
+// takes four times as long to write memory.stat as the other two files together.
+// So it is read again where the group has run or holds another amount than at
+// the last look, and after restat in any case: without either, only reclaim can
+// have moved pages from one list to the other.
+func (m *Meter) inactiveFile(cpu, usage uint64, cpuKnown bool) (uint64, error) {
+	now := time.Now()
+	if cpuKnown && cpu == m.last.cpu && usage == m.last.usage && now.Sub(m.last.at) < restat {
+		return m.last.file, nil
 	}
 	file, err := m.number(&m.stat, m.fileKey)
-	if err != nil {
-		return 0, err
+	if err == nil {
+		m.last = lastStat{at: now, cpu: cpu, usage: usage, file: file}
 	}
-	return math.Max(0, float64(usage)-float64(file)), nil
+	return file, err
+}
+
+// restat is how long memory.stat stands of a group that does nothing.
+const restat = 10 * time.Second
+
+// lastStat is the last reading of memory.stat, with what it belongs to.
+type lastStat struct {
+	at               time.Time
+	cpu, usage, file uint64
 }
 
 // number reads a file's one number or, with a key, that of the key's line. The

@@ -34,11 +34,9 @@ func TestMeterSaysWhatTheGroupSays(t *testing.T) {
 			for range 2 {
 				cpu, errCpu := g.CpuSeconds()
 				memory, errMemory := g.MemoryBytes()
-				if got, err := m.CpuSeconds(); err != nil || errCpu != nil || got != cpu {
-					t.Errorf("CpuSeconds: %v, %v; the group says %v, %v", got, err, cpu, errCpu)
-				}
-				if got, err := m.MemoryBytes(); err != nil || errMemory != nil || got != memory {
-					t.Errorf("MemoryBytes: %v, %v; the group says %v, %v", got, err, memory, errMemory)
+				got, err := m.Read()
+				if want := (cgroup.MeterReading{CpuSeconds: cpu, MemoryBytes: memory}); err != nil || errCpu != nil || errMemory != nil || got != want {
+					t.Errorf("%+v, %v; the group says %+v, %v, %v", got, err, want, errCpu, errMemory)
 				}
 			}
 		})
@@ -65,11 +63,8 @@ func TestMeterOfAGroupThatIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.CpuSeconds(); err != nil {
-		t.Errorf("CPU: %v", err)
-	}
-	if _, err := m.MemoryBytes(); err != nil {
-		t.Errorf("memory: %v", err)
+	if r, err := m.Read(); err != nil || r.CpuSeconds < 0 || r.MemoryBytes < 0 {
+		t.Errorf("%+v, %v", r, err)
 	}
 	for _, dir := range dirs {
 		removeGroup(t, dir)
@@ -77,15 +72,53 @@ func TestMeterOfAGroupThatIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := m.CpuSeconds(); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("CPU of a removed group: %v", err)
-	}
-	if _, err := m.MemoryBytes(); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("memory of a removed group: %v", err)
+	if r, err := m.Read(); !errors.Is(err, fs.ErrNotExist) || r.CpuSeconds >= 0 || r.MemoryBytes >= 0 {
+		t.Errorf("a removed group: %+v, %v", r, err)
 	}
 	m.Close()
-	if _, err := m.CpuSeconds(); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("CPU by a closed meter: %v", err)
+	if _, err := m.Read(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a closed meter: %v", err)
+	}
+}
+
+// The part of the memory that is file pages is not read again of a group that
+// does nothing, and is as soon as it does anything.
+func TestMeterSeesWhatChanges(t *testing.T) {
+	procPath, sysPath := tree(t, "v2")
+	r, err := cgroup.New(procPath, sysPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := r.OfPID(4242)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := g.Meter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	write := func(file, text string) {
+		if err := os.WriteFile(filepath.Join(sysPath, "fs/cgroup/cube.slice/task-a", file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, step := range []struct {
+		cpu, usage, file string
+		want             cgroup.MeterReading
+	}{
+		{"1000000", "100", "40", cgroup.MeterReading{CpuSeconds: 1, MemoryBytes: 60}},
+		{"1000001", "100", "50", cgroup.MeterReading{CpuSeconds: 1.000001, MemoryBytes: 50}},
+		{"1000001", "120", "30", cgroup.MeterReading{CpuSeconds: 1.000001, MemoryBytes: 90}},
+		{"1000001", "120", "20", cgroup.MeterReading{CpuSeconds: 1.000001, MemoryBytes: 90}}, // it has done nothing
+		{"1000002", "120", "20", cgroup.MeterReading{CpuSeconds: 1.000002, MemoryBytes: 100}},
+	} {
+		write("cpu.stat", "usage_usec "+step.cpu+"\n")
+		write("memory.current", step.usage+"\n")
+		write("memory.stat", "anon 1\ninactive_file "+step.file+"\n")
+		if got, err := m.Read(); err != nil || got != step.want {
+			t.Errorf("%d: %+v, %v; want %+v", i, got, err, step.want)
+		}
 	}
 }
 

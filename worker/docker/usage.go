@@ -122,21 +122,10 @@ func (r *Runtime) Usage(ctx context.Context, key worker.Key) (worker.Usage, erro
 	return r.askUsage(ctx, key, c.ID)
 }
 
-// read reads what a cgroup has used. A figure that the kernel does not keep is
-// negative; an error means that there is none at all.
-func read(group *cgroup.Meter) (worker.Usage, error) {
-	cpu, errCpu := group.CpuSeconds()
-	if errCpu != nil {
-		cpu = -1
-	}
-	memory, errMemory := group.MemoryBytes()
-	if errMemory != nil {
-		memory = -1
-	}
-	if errCpu != nil && errMemory != nil {
-		return worker.Usage{}, errors.Join(errCpu, errMemory)
-	}
-	return worker.Usage{CpuSeconds: cpu, MemoryBytes: memory}, nil
+// read reads what a cgroup has used.
+func read(meter *cgroup.Meter) (worker.Usage, error) {
+	reading, err := meter.Read()
+	return worker.Usage(reading), err
 }
 
 // askUsage has the engine read the container's cgroup.

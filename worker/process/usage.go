@@ -35,22 +35,8 @@ func (rt *Runtime) ReadUsage(key worker.Key) (u worker.Usage, ok bool) {
 	if m == nil {
 		return worker.Usage{}, false
 	}
-	return read(m), true
-}
-
-// read reads a cgroup; what it does not have is negative.
-func read(g interface {
-	CpuSeconds() (float64, error)
-	MemoryBytes() (float64, error)
-}) worker.Usage {
-	u := worker.Usage{CpuSeconds: -1, MemoryBytes: -1}
-	if seconds, err := g.CpuSeconds(); err == nil {
-		u.CpuSeconds = seconds
-	}
-	if bytes, err := g.MemoryBytes(); err == nil {
-		u.MemoryBytes = bytes
-	}
-	return u
+	reading, err := m.Read()
+	return worker.Usage(reading), err == nil
 }
 
 // keptMeter is the meter of one run: opened when it is first asked for, closed
@@ -99,7 +85,13 @@ func (rt *Runtime) Usage(_ context.Context, key worker.Key) (worker.Usage, error
 	if err != nil {
 		return worker.Usage{}, fmt.Errorf("the usage of run %s: %w", key, err)
 	}
-	return read(g), nil
+	m, err := g.Meter()
+	if err != nil {
+		return worker.Usage{}, fmt.Errorf("the usage of run %s: %w", key, err)
+	}
+	defer m.Close()
+	u, err := m.Read()
+	return worker.Usage(u), err
 }
 
 // cgroupOf finds the cgroup that the process is in.
