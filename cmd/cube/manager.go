@@ -50,7 +50,7 @@ func (c *cli) registerManager(app *kingpin.Application) {
 	})
 	f.web.add(cmd, "127.0.0.1:5555")
 	cmd.Flag("data-dir", "Directory for the manager's state.").Default(defaultDataDir("manager")).StringVar(&f.dataDir)
-	cmd.Flag("worker", "A worker's URL; repeatable. Workers can join by themselves too.").StringsVar(&f.workers)
+	cmd.Flag("worker", "A worker's URL; repeatable. Workers can join by themselves too. With URL,source=node_exporter it is measured by the node_exporter on its port 9100; metrics-url= and data-root= say where else.").StringsVar(&f.workers)
 	cmd.Flag("workers.file", "File with workers, in the form of Prometheus' file_sd; watched.").StringVar(&f.workersFile)
 	addHTTPConfigFlag(cmd, "worker.http-config.file", "the workers, for scraping and for tasks", &f.workerHTTP)
 	f.addPlacement(cmd)
@@ -155,20 +155,48 @@ func (m *runningManager) config(ctx context.Context) (manager.Config, error) {
 	}, nil
 }
 
-// workersOf reads the workers given by flags: URLs, or addresses.
+// workersOf reads the workers given by flags: URLs, or addresses, each with
+// where it is measured if not by itself.
 func workersOf(texts []string) ([]wire.Join, error) {
 	workers := make([]wire.Join, len(texts))
 	for i, text := range texts {
-		if !strings.Contains(text, "://") {
-			text = "http://" + text
+		var err error
+		if workers[i], err = workerOf(text); err != nil {
+			return nil, err
 		}
-		base, err := url.Parse(text)
-		if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
-			return nil, fmt.Errorf("--worker %s: want http://host:port", text)
-		}
-		workers[i] = wire.Join{URL: text}
 	}
 	return workers, nil
+}
+
+// workerOf reads URL[,source=…][,metrics-url=…][,data-root=…].
+func workerOf(flag string) (wire.Join, error) {
+	text, options, measured := strings.Cut(flag, ",")
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	base, err := url.Parse(text)
+	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
+		return wire.Join{}, fmt.Errorf("--worker %s: want http://host:port", text)
+	}
+	join := wire.Join{URL: text}
+	if !measured {
+		return join, nil
+	}
+	join.Metrics = &wire.MetricsFrom{}
+	for option := range strings.SplitSeq(options, ",") {
+		key, value, _ := strings.Cut(option, "=")
+		switch key {
+		case "source":
+			join.Metrics.Source = value
+		case "metrics-url":
+			join.Metrics.URL = value
+		case "data-root":
+			join.Metrics.DataRoot = value
+		default:
+			return wire.Join{}, fmt.Errorf("--worker %s: %q is no option of a worker; want source=, metrics-url= or data-root=", flag, option)
+		}
+	}
+	return join, nil
 }
 
 // Run serves and places until ctx ends.

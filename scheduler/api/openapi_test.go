@@ -69,7 +69,7 @@ func TestDescriptionHasEveryField(t *testing.T) {
 	for name, v := range map[string]any{
 		"Error": wire.Error{}, "Task": task.Task{}, "Event": task.Event{}, "PlacedTask": wire.PlacedTask{},
 		"PortBinding": task.PortBinding{}, "HealthCheck": task.HealthCheck{}, "Resources": task.Resources{},
-		"Join": wire.Join{}, "Drain": wire.Drain{}, "Node": wire.Node{}, "TargetGroup": wire.TargetGroup{},
+		"Join": wire.Join{}, "MetricsFrom": wire.MetricsFrom{}, "Drain": wire.Drain{}, "Node": wire.Node{}, "TargetGroup": wire.TargetGroup{},
 		"Candidate": scheduler.Candidate{}, "Component": scheduler.Component{},
 		"Decision": scheduler.Decision{}, "Refusal": scheduler.Refusal{}, "RefusalCount": scheduler.RefusalCount{},
 	} {

@@ -78,6 +78,9 @@ func readWorkersFile(path string) ([]NodeRecord, error) {
 	}
 	var records []NodeRecord
 	for _, group := range groups {
+		if group.Labels[labelMetricsURL] != "" && len(group.Targets) > 1 {
+			return nil, fmt.Errorf("the file of workers %s: one %s for %d targets; want a group for each", path, labelMetricsURL, len(group.Targets))
+		}
 		for _, target := range group.Targets {
 			record, err := nodeRecord(joinOf(target, group), OriginFile)
 			if err != nil {
@@ -89,6 +92,14 @@ func readWorkersFile(path string) ([]NodeRecord, error) {
 	return records, nil
 }
 
+// The labels of a file that say where a node is measured; see
+// [wire.MetricsFrom]. Prometheus, which may read the same file, drops them.
+const (
+	labelSource     = "__source__"
+	labelMetricsURL = "__metrics_url__"
+	labelDataRoot   = "__data_root__"
+)
+
 // joinOf reads a target with Prometheus' own labels: __scheme__ for the scheme,
 // and "node" for the name where the group has one target.
 func joinOf(target string, group wire.TargetGroup) wire.Join {
@@ -97,6 +108,10 @@ func joinOf(target string, group wire.TargetGroup) wire.Join {
 		scheme = "http"
 	}
 	join := wire.Join{URL: scheme + "://" + target, Labels: map[string]string{}}
+	from := wire.MetricsFrom{Source: group.Labels[labelSource], URL: group.Labels[labelMetricsURL], DataRoot: group.Labels[labelDataRoot]}
+	if from != (wire.MetricsFrom{}) {
+		join.Metrics = &from
+	}
 	for key, value := range group.Labels {
 		switch {
 		case key == "node" && len(group.Targets) == 1:

@@ -60,7 +60,8 @@ func (m *Manager) heard(n *node, r scheduler.Reading) {
 	if n.failures > 0 {
 		wake(n.back)
 	}
-	moved := scheduler.Known(r.TasksGeneration) && r.TasksGeneration != float64(n.generation)
+	// A page that tells no generation (node_exporter's) may hide any move.
+	moved := !scheduler.Known(r.TasksGeneration) || r.TasksGeneration != float64(n.generation)
 	if !n.listed || n.lookAgain || (moved && n.cancelPoll == nil) {
 		m.look(n) // a poll under way sees a move by itself
 	}

@@ -127,7 +127,7 @@ func (m *Manager) add(record NodeRecord) error {
 		return wire.New(wire.CodeInvalid, "URL: %s is the node %s already", record.URL, taken).WithField("URL")
 	}
 	same := old != nil && old.record.URL == record.URL && old.record.Origin == record.Origin &&
-		maps.Equal(old.record.Labels, record.Labels)
+		old.record.Metrics == record.Metrics && maps.Equal(old.record.Labels, record.Labels)
 	m.mu.Unlock()
 	if same {
 		return nil
@@ -166,6 +166,12 @@ func nodeRecord(join wire.Join, origin Origin) (NodeRecord, error) {
 	}
 	if record.Name == "" {
 		record.Name = base.Host
+	}
+	if join.Metrics != nil {
+		if err := checkMetricsFrom(join.Metrics); err != nil {
+			return NodeRecord{}, err
+		}
+		record.Metrics = *join.Metrics
 	}
 	if len(record.Name) > maxNodeName || strings.ContainsFunc(record.Name, func(r rune) bool { return r <= ' ' || r == '/' || r == 0x7f }) {
 		return NodeRecord{}, wire.New(wire.CodeInvalid, "Name: %q is not a node's name: want up to %d characters without blanks and slashes", record.Name, maxNodeName).WithField("Name")
@@ -258,8 +264,8 @@ func bySeq(a, b *entry) int {
 // targets is what is to be scraped.
 func (m *Manager) targets() []scrape.Target {
 	targets := make([]scrape.Target, 0, len(m.nodes))
-	for name, n := range m.nodes {
-		targets = append(targets, scrape.Target{Node: name, URL: n.record.URL})
+	for _, n := range m.nodes {
+		targets = append(targets, n.record.target())
 	}
 	slices.SortFunc(targets, func(a, b scrape.Target) int { return strings.Compare(a.Node, b.Node) })
 	return targets
@@ -309,6 +315,9 @@ func (m *Manager) describe(n *node, now scheduler.Instant) wire.Node {
 	shown := wire.Node{
 		Name: n.record.Name, URL: n.record.URL, Labels: n.record.Labels,
 		State: n.state(now, &m.cfg.Scheduler), LastError: n.lastError, Tasks: len(n.tasks),
+	}
+	if n.record.Metrics != (wire.MetricsFrom{}) {
+		shown.Metrics = &n.record.Metrics
 	}
 	for _, e := range n.tasks {
 		shown.Promised = shown.Promised.Add(e.demand.Requests)

@@ -50,6 +50,7 @@ type NodeRecord struct {
 	Name     string
 	URL      string
 	Labels   map[string]string `json:",omitempty"`
+	Metrics  wire.MetricsFrom  `json:",omitzero"`
 	Draining bool              `json:",omitempty"`
 	// MoveBy is until when its tasks are moved one by one; zero moves none.
 	MoveBy time.Time `json:",omitzero"`

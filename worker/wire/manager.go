@@ -38,6 +38,23 @@ type Join struct {
 	// Name defaults to the URL's host and port.
 	Name   string            `json:",omitempty"`
 	Labels map[string]string `json:",omitempty"`
+	// Metrics is where the node is measured, if not by the worker itself.
+	Metrics *MetricsFrom `json:",omitempty"`
+}
+
+// MetricsFrom says where a node's metrics are read. Its tasks still go to its
+// worker: an exporter runs none.
+type MetricsFrom struct {
+	// Source is what the metrics are called there: "cube", the default, or
+	// "node_exporter".
+	Source string `json:",omitempty"`
+	// URL is that of the page, or of its server, whose /metrics is read. It
+	// defaults to the worker's, and for node_exporter to port 9100 of the
+	// worker's host.
+	URL string `json:",omitempty"`
+	// DataRoot is the directory that the tasks' data lies in, for a source
+	// that lists every mount; "/" by default.
+	DataRoot string `json:",omitempty"`
 }
 
 // Drain is the body of the manager's POST /nodes/{name}/drain.
@@ -54,6 +71,8 @@ type Node struct {
 	URL    string
 	State  NodeState
 	Labels map[string]string `json:",omitempty"`
+	// Metrics is where it is measured, if not by its worker.
+	Metrics *MetricsFrom `json:",omitempty"`
 	// LastError is why the last attempt to read it failed; empty when it did not.
 	LastError string `json:",omitempty"`
 	// ReadingAge is how old the reading is, in seconds.
