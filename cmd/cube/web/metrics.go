@@ -20,9 +20,10 @@ import (
 // Metrics serves a page as promhttp does, byte for byte, at about half of its
 // cost: the format and the compression are promhttp's choice, made once for each
 // combination of headers that clients send; families whose names need no
-// escaping are not copied to be escaped; the page is encoded into a kept buffer
-// and sent in one piece, with its length, so that no client takes a part for the
-// whole; and klauspost's gzip takes a third of the standard library's CPU.
+// escaping are not copied to be escaped; the text format has a writer of its own
+// (text.go); the page is encoded into a kept buffer and sent in one piece, with
+// its length, so that no client takes a part for the whole; and klauspost's gzip
+// takes a third of the standard library's CPU.
 type Metrics struct {
 	gatherer prometheus.TransactionalGatherer
 	promhttp http.Handler // for requests that are not for the whole page
@@ -33,9 +34,10 @@ type Metrics struct {
 
 // buffers are one page's: as text, and compressed.
 type buffers struct {
-	plain, packed bytes.Buffer
-	gzip          *gzip.Writer
-	zstd          *zstd.Encoder
+	plain  text
+	packed bytes.Buffer
+	gzip   *gzip.Writer
+	zstd   *zstd.Encoder
 }
 
 // largestKept is how large a buffer is kept: more than a page of 500 tasks.
@@ -74,30 +76,34 @@ func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer m.keep(b)
 	m.encode(b, families, chosen.format)
-	body := &b.plain
+	body := []byte(b.plain)
 	if pack := b.packer(chosen.encoding); pack != nil {
-		body = &b.packed
 		if err := pack(); err != nil {
 			http.Error(w, "The page cannot be compressed: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
+		body = b.packed.Bytes()
 	}
 	header := w.Header()
 	for name, values := range chosen.header {
 		header[name] = values
 	}
-	header["Content-Length"] = []string{strconv.Itoa(body.Len())}
-	_, _ = w.Write(body.Bytes()) // a client that has left needs no page
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	_, _ = w.Write(body) // a client that has left needs no page
 }
 
-// encode writes the page as text. A family that cannot be encoded is left out.
+// encode writes the page. A family that cannot be encoded is left out.
 func (m *Metrics) encode(b *buffers, families []*dto.MetricFamily, format expfmt.Format) {
-	b.plain.Reset()
+	b.plain = b.plain[:0]
 	encoder := expfmt.NewEncoder(&b.plain, format)
+	encode := encoder.Encode
+	if format.FormatType() == expfmt.TypeTextPlain {
+		encode = b.plain.encode
+	}
 	for _, family := range families {
-		whole := b.plain.Len()
-		if err := encoder.Encode(family); err != nil {
-			b.plain.Truncate(whole)
+		whole := len(b.plain)
+		if err := encode(family); err != nil {
+			b.plain = b.plain[:whole]
 			m.log.Println("error encoding metric family:", err)
 		}
 	}
@@ -118,7 +124,7 @@ func (b *buffers) packer(encoding string) func() error {
 			}
 			b.packed.Reset()
 			b.gzip.Reset(&b.packed)
-			if _, err := b.gzip.Write(b.plain.Bytes()); err != nil {
+			if _, err := b.gzip.Write(b.plain); err != nil {
 				return err
 			}
 			return b.gzip.Close()
@@ -133,7 +139,7 @@ func (b *buffers) packer(encoding string) func() error {
 			}
 			b.packed.Reset()
 			b.zstd.Reset(&b.packed)
-			if _, err := b.zstd.Write(b.plain.Bytes()); err != nil {
+			if _, err := b.zstd.Write(b.plain); err != nil {
 				return err
 			}
 			return b.zstd.Close()
@@ -143,7 +149,7 @@ func (b *buffers) packer(encoding string) func() error {
 }
 
 func (m *Metrics) keep(b *buffers) {
-	if b.plain.Cap() <= largestKept {
+	if cap(b.plain) <= largestKept {
 		m.buffers.Put(b)
 	}
 }
