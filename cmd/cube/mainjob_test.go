@@ -115,6 +115,7 @@ func TestMainJob(t *testing.T) {
 			return strings.Contains(mustCube(t, f.env, "logs", placed.ID.String()[:8]), "hello from")
 		})
 	})
+	t.Run("the task is counted", func(t *testing.T) { f.checkTaskCount(t) })
 	t.Run("stop", func(t *testing.T) { f.checkStop(t, placed) })
 }
 
@@ -142,6 +143,16 @@ func (f *fleet) checkExplain(t *testing.T, placed wire.PlacedTask) {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table does not say %q:\n%s", want, table)
 		}
+	}
+}
+
+// checkTaskCount: the book's TaskCount was always 0.
+func (f *fleet) checkTaskCount(t *testing.T) {
+	_, body := fetch(t, "GET", f.idleURL+"/stats", "", "")
+	var stats struct{ TaskCount int }
+	fromJSON(t, string(body), &stats)
+	if stats.TaskCount != 1 {
+		t.Errorf("TaskCount is %d while one task runs", stats.TaskCount)
 	}
 }
 
