@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"cmp"
 	"math"
 	"math/bits"
 	"slices"
@@ -78,43 +77,49 @@ func (s *State) collect(q *query, many int) {
 	c := &s.columns
 	q.oldest, q.newest = math.MaxInt64, math.MinInt64
 	s.bound(q, false)
-	q.order = resized(q.order, len(c.blocks))
-	for i := range q.order {
-		q.order[i] = int32(i)
+	q.passes = resized(q.passes, len(c.blocks))
+	q.order = q.order[:0]
+	for i := range c.blocks {
+		s.count(q, i)
 	}
-	slices.SortFunc(q.order, func(a, b int32) int { return cmp.Compare(q.bounds[a], q.bounds[b]) })
 	pool := worstFirst{list: q.pool[:0], many: many, rank: c.rank}
-	for _, i := range q.order {
-		s.gather(q, int(i), &pool)
+	for soonest(q.order); len(q.order) > 0 && !(q.order[0].bound > pool.worst()); next(&q.order) {
+		s.gather(q, int(q.order[0].cell), &pool)
 	}
+	q.pool = pool.list
+	bestFirst(q.pool, c.rank)
 	q.best.reset(Shown)
-	slices.SortFunc(pool.list, func(a, b ranked) int {
-		if a.before(&b, c.rank) {
-			return -1
-		}
-		return 1
-	})
-	shown := min(len(pool.list), Shown)
-	q.best.n = copy(q.best.list[:], pool.list[:shown])
-	q.pool = append(pool.list[:0], pool.list[shown:]...) // sorted, and so a heap
+	for q.best.n < Shown && len(q.pool) > 0 {
+		q.best.list[q.best.n] = popBest(&q.pool, c.rank)
+		q.best.n++
+	}
 	q.shown.reset()
 	for k := range q.best.n {
 		s.write(q, k)
 	}
 }
 
-// gather filters the nodes of a block, and offers those that pass to the pool.
-func (s *State) gather(q *query, i int, pool *worstFirst) {
-	c := &s.columns
-	b := &c.blocks[i]
+// count filters the nodes of a block, and notes the cells of those that pass.
+func (s *State) count(q *query, i int) {
+	b := &s.columns.blocks[i]
 	q.oldest, q.newest = min(q.oldest, b.oldest), max(q.newest, b.newest)
 	passed := s.pass(q, i, b, b.ready)
+	q.passes[i] = passed
 	q.passed += bits.OnesCount64(passed)
-	if passed == 0 || q.bounds[i] > pool.worst() {
-		return
+	for cell := i * blockCells; passed != 0; cell, passed = cell+1, passed>>cellSize {
+		if passed&cellMask != 0 {
+			q.order = append(q.order, bounded{q.bounds[cell], int32(cell)})
+		}
 	}
-	s.costs(q, i, b)
-	from := i * blockSize
+}
+
+// gather offers the nodes of a cell that passed to the pool.
+func (s *State) gather(q *query, cell int, pool *worstFirst) {
+	c := &s.columns
+	block := cell / blockCells
+	from := cell * cellSize
+	s.costs(q, &c.blocks[block], from, cellSize)
+	passed := q.passes[block] >> (cell % blockCells * cellSize) & cellMask
 	for set := passed; set != 0; set &= set - 1 {
 		k := bits.TrailingZeros64(set)
 		key := c.key(q, k)

@@ -8,10 +8,18 @@ import (
 // blockSize is how many nodes a block has: as many as a word has bits.
 const blockSize = 64
 
+// cellSize is how many consecutive slots have one bound of what they cost. A
+// block has a few of such cells: a bound holds back the more of the nodes the
+// fewer it is of, and is cheap beside what is counted of a block.
+const (
+	cellSize   = 16
+	blockCells = blockSize / cellSize
+)
+
 // block sums up blockSize consecutive slots.
 type block struct {
 	dirty bool   // the sums are to be made anew
-	loose int    // changes since room, oldest, newest and the columns' least were tight bounds
+	loose int    // changes since room, oldest and newest were tight bounds
 	ready uint64 // bit set of slots that are ready
 	stale uint64 // and of those that are stale
 	room  [3]int64
@@ -61,12 +69,11 @@ func (c *columns) tighten(i int) {
 	}
 	for s := range c.terms {
 		for t := range c.terms[s] {
-			least := inf
-			column := c.terms[s][t][from:to]
-			for set := b.ready; set != 0; set &= set - 1 {
-				least = min(least, column[bits.TrailingZeros64(set)])
+			for cell := range blockCells {
+				start := min(from+cell*cellSize, to)
+				column := c.terms[s][t][start:min(start+cellSize, to)]
+				c.least[s][t][i*blockCells+cell] = leastOf(column, b.ready>>(cell*cellSize)&cellMask)
 			}
-			c.least[s][t][i] = least
 		}
 	}
 	b.oldest, b.newest = math.MaxInt64, math.MinInt64

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 
 	"cube/worker/task"
@@ -9,8 +10,8 @@ import (
 
 // columns is what decisions read of the nodes: a slice a figure, a slot a node,
 // brought up to date by [columns.settle] before a decision looks. Slots are
-// sorted by capacity, then by what an ordinary demand cost there when they were
-// last sorted, so that the nodes of a block are alike; no result depends on it.
+// sorted by capacity, and among those of one so that the nodes of a block and of
+// a cell are alike (see splitter); no result depends on it.
 type columns struct {
 	cfg     *Config
 	traits  Traits
@@ -26,7 +27,7 @@ type columns struct {
 	pages  pages
 
 	blocks []block
-	least  [][4][]float32 // by scorer: of each block, no more than the terms of any node that is ready
+	least  [][4][]float32 // by scorer: of each cell, no more than the terms of any node that is ready
 	spans  []span         // consecutive blocks of one class; nil when to be found anew
 
 	classes []Capacity
@@ -99,9 +100,13 @@ func (c *columns) touch(n *node) {
 // relabel says that a node's labels may have changed.
 func (c *columns) relabel() { clear(c.labels) }
 
+// resortAfter is after how many changes a node all are sorted anew: sorting
+// costs about as much as two of them.
+const resortAfter = 8
+
 // settle brings the columns up to date for a decision at now.
 func (c *columns) settle(now Instant) {
-	if now >= c.until && c.refreshed > len(c.nodes) {
+	if c.refreshed > resortAfter*len(c.nodes) {
 		c.unsorted = true // they have changed too much to be alike still
 	}
 	if c.unsorted {
@@ -206,13 +211,11 @@ func (c *columns) refresh(slot int, now Instant) {
 	for i, scorer := range c.cfg.Policy.Scorers {
 		terms := scorer.Terms(&c.figures, c.base)
 		for t := range terms {
-			c.terms[i][t][slot] = terms[t]
-			least := &c.least[i][t][slot/blockSize]
-			*least = min(*least, terms[t])
+			c.setTerm(i, t, slot, terms[t])
 		}
 	}
-	if class := c.classify(c.figures.Capacity()); class != c.class[slot] {
-		c.class[slot] = class
+	if capacity := c.figures.Capacity(); capacity != c.classes[c.class[slot]] {
+		c.class[slot] = c.classify(capacity)
 		b.dirty, c.spans = true, nil
 	}
 	if c.traits.Grouped {
@@ -221,4 +224,29 @@ func (c *columns) refresh(slot int, now Instant) {
 	n.groups = slices.DeleteFunc(n.groups, func(g groupSum) bool { return g.tasks == 0 })
 	b.loose++
 	b.oldest, b.newest = min(b.oldest, n.reading.At), max(b.newest, n.reading.At)
+}
+
+// setTerm writes a term, and keeps the least of its cell that.
+func (c *columns) setTerm(scorer, term, slot int, v float32) {
+	column, least := c.terms[scorer][term], &c.least[scorer][term][slot/cellSize]
+	was := column[slot]
+	column[slot] = v
+	switch {
+	case v <= *least:
+		*least = v
+	case was <= *least: // it may have been the least
+		b := &c.blocks[slot/blockSize]
+		from := slot / cellSize * cellSize
+		ready := b.ready >> (from % blockSize) & cellMask
+		*least = leastOf(column[from:min(from+cellSize, len(column))], ready)
+	}
+}
+
+// leastOf returns the least of those in the set; infinity when it is empty.
+func leastOf(column []float32, set uint64) float32 {
+	least := inf
+	for ; set != 0; set &= set - 1 {
+		least = min(least, column[bits.TrailingZeros64(set)])
+	}
+	return least
 }

@@ -30,8 +30,12 @@ type query struct {
 
 	oldest, newest Instant // readings of the nodes looked at
 
-	bounds []float64 // by block
-	order  []int32   // blocks by bound
+	page   *[blockSize]float32 // the block pageOf's column of the group; nil before one is looked at
+	pageOf int
+
+	bounds []float64 // by cell
+	passes []uint64  // by block: who passed, in a batch
+	order  []bounded // cells by bound, in a batch
 	words  words     // of the last refusal
 	pool   []ranked
 
@@ -76,7 +80,7 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 		Memory:       float64(d.Requests.Memory),
 		Disk:         float64(d.Requests.Disk),
 	}
-	q.passed, q.refused = 0, refusals{}
+	q.passed, q.refused, q.page = 0, refusals{}, nil
 	q.number++
 	q.made = grown(q.made, len(c.classes))
 	q.factors = grown(q.factors, len(c.terms))

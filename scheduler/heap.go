@@ -69,18 +69,68 @@ func popBest(heap *[]ranked, rank []int32) ranked {
 	best := h[0]
 	last := len(h) - 1
 	h[0] = h[last]
-	h = h[:last]
-	*heap = h
-	for at := 0; ; {
+	*heap = h[:last]
+	sinkBest(h[:last], 0, rank)
+	return best
+}
+
+// bestFirst makes a heap with the best on top.
+func bestFirst(h []ranked, rank []int32) {
+	for at := len(h)/2 - 1; at >= 0; at-- {
+		sinkBest(h, at, rank)
+	}
+}
+
+func sinkBest(h []ranked, at int, rank []int32) {
+	for {
 		down := 2*at + 1
-		if down >= last {
-			return best
+		if down >= len(h) {
+			return
 		}
-		if down+1 < last && h[down+1].before(&h[down], rank) {
+		if down+1 < len(h) && h[down+1].before(&h[down], rank) {
 			down++
 		}
 		if !h[down].before(&h[at], rank) {
-			return best
+			return
+		}
+		h[at], h[down] = h[down], h[at]
+		at = down
+	}
+}
+
+// bounded is a cell with a key that no node of it is below.
+type bounded struct {
+	bound float64
+	cell  int32
+}
+
+// soonest makes a heap of cells, that with the least bound on top.
+func soonest(cells []bounded) {
+	for at := len(cells)/2 - 1; at >= 0; at-- {
+		sink(cells, at)
+	}
+}
+
+// next takes the top from a heap of cells that has one.
+func next(cells *[]bounded) {
+	h := *cells
+	last := len(h) - 1
+	h[0] = h[last]
+	*cells = h[:last]
+	sink(h[:last], 0)
+}
+
+func sink(h []bounded, at int) {
+	for {
+		down := 2*at + 1
+		if down >= len(h) {
+			return
+		}
+		if down+1 < len(h) && h[down+1].bound < h[down].bound {
+			down++
+		}
+		if !(h[down].bound < h[at].bound) {
+			return
 		}
 		h[at], h[down] = h[down], h[at]
 		at = down

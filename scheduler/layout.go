@@ -1,12 +1,11 @@
 package scheduler
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
 
-// ordinary is the demand whose cost nodes are sorted by. Any would do.
+// ordinary is the demand by whose cost nodes are told apart. Any would do.
 var ordinary = Asked{Cpu: 0.25, CpuPredicted: 0.25, Memory: 512 << 20, Disk: 1 << 30}
 
 // place is where a node goes in the columns.
@@ -14,15 +13,23 @@ type place struct {
 	node  *node
 	rank  int32
 	class int32
-	cost  float32
+	terms Terms
 }
 
 // sort gives every node its slot, and all columns their length.
 func (c *columns) sort(now Instant) {
-	places := c.ranked(now)
-	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.cost, b.cost), cmp.Compare(a.rank, b.rank))
-	})
+	places := c.byClass(c.ranked(now))
+	scorer := c.cfg.Policy.Scorers[0]
+	for from := 0; from < len(places); {
+		class := places[from].class
+		to := from + 1
+		for to < len(places) && places[to].class == class {
+			to++
+		}
+		s := splitter{scorer: scorer, factors: scorer.Factors(&ordinary, c.classes[class], c.base)}
+		s.split(places[from:to], from)
+		from = to
+	}
 	c.resize(len(places))
 	c.up = 0
 	for slot, p := range places {
@@ -49,19 +56,36 @@ func (c *columns) ranked(now Instant) []place {
 	c.classes = c.classes[:0]
 	clear(c.classOf)
 	scorer := c.cfg.Policy.Scorers[0]
-	var one oneNode
 	places := make([]place, len(c.nodes))
 	for i, n := range c.nodes {
 		n.figures(now, c.cfg, &c.figures)
-		capacity := c.figures.Capacity()
 		terms := scorer.Terms(&c.figures, c.base)
-		factors := scorer.Factors(&ordinary, capacity, c.base)
-		places[i] = place{
-			node: n, rank: n.rank, class: c.classify(capacity),
-			cost: one.cost(scorer, terms, 0, &factors),
+		for t, v := range terms {
+			if v != v {
+				terms[t] = inf // so that there is an order
+			}
 		}
+		places[i] = place{node: n, rank: n.rank, class: c.classify(c.figures.Capacity()), terms: terms}
 	}
 	return places
+}
+
+// byClass returns the places with those of one class in a row.
+func (c *columns) byClass(places []place) []place {
+	starts := make([]int, len(c.classes)+1)
+	for i := range places {
+		starts[places[i].class+1]++
+	}
+	for i := range c.classes {
+		starts[i+1] += starts[i]
+	}
+	sorted := make([]place, len(places))
+	for i := range places {
+		at := &starts[places[i].class]
+		sorted[*at] = places[i]
+		*at++
+	}
+	return sorted
 }
 
 // classify returns the number of a capacity.
@@ -91,7 +115,7 @@ func (c *columns) resize(size int) {
 	for s := range c.terms {
 		for t := range c.terms[s] {
 			c.terms[s][t] = resized(c.terms[s][t], size)
-			c.least[s][t] = resized(c.least[s][t], blocks)
+			c.least[s][t] = resized(c.least[s][t], blocks*blockCells)
 		}
 	}
 	c.blocks = resized(c.blocks, blocks)

@@ -15,7 +15,7 @@ func (s *State) scan(q *query, stale bool) {
 		q.best.reset(c.cfg.Policy.Sample)
 	}
 	s.bound(q, stale)
-	first := argmin(q.bounds)
+	first := argmin(q.bounds) / blockCells
 	if len(c.blocks) > 0 {
 		s.look(q, first, stale)
 	}
@@ -53,22 +53,43 @@ func (s *State) look(q *query, i int, stale bool) {
 		return
 	}
 	q.passed += bits.OnesCount64(passed)
-	switch {
-	case c.cfg.Policy.Sample > 0:
+	if c.cfg.Policy.Sample > 0 {
 		s.draw(q, i, passed)
-	case !(q.bounds[i] > q.best.worst()):
-		if b.loose >= looseEnough {
-			c.tighten(i) // for the next time
+		return
+	}
+	s.offerCells(q, i, b, passed)
+}
+
+// offerCells prices the cells of a block that may hold one of the best, those
+// in a row at once, and offers their nodes that passed.
+func (s *State) offerCells(q *query, i int, b *block, passed uint64) {
+	worst := q.best.worst()
+	from := -1
+	for k := range blockCells {
+		if passed>>(k*cellSize)&cellMask != 0 && !(q.bounds[i*blockCells+k] > worst) {
+			if from < 0 {
+				from = k
+			}
+			continue
 		}
-		s.price(q, i, b, passed)
+		if from >= 0 {
+			s.price(q, b, i*blockSize+from*cellSize, (k-from)*cellSize, passed>>(from*cellSize))
+			worst, from = q.best.worst(), -1
+		}
+	}
+	if from >= 0 {
+		s.price(q, b, i*blockSize+from*cellSize, (blockCells-from)*cellSize, passed>>(from*cellSize))
 	}
 }
 
-// bound writes for each block a key that no node of it that is ready is below.
+// cellMask has a bit for each slot of a cell.
+const cellMask = 1<<cellSize - 1
+
+// bound writes for each cell a key that no node of it that is ready is below.
 // Bounds are of ready nodes, so that for stale ones there are none.
 func (s *State) bound(q *query, stale bool) {
 	c := &s.columns
-	q.bounds = resized(q.bounds, len(c.blocks))
+	q.bounds = resized(q.bounds, len(c.blocks)*blockCells)
 	if stale || !c.bounded || c.cfg.Policy.Sample > 0 || len(c.blocks) < 2 {
 		for i := range q.bounds {
 			q.bounds[i] = -infinity
@@ -77,31 +98,37 @@ func (s *State) bound(q *query, stale bool) {
 	}
 	for _, span := range c.spans {
 		if span.mixed {
-			q.bounds[span.from] = infinity
-			for _, r := range c.blocks[span.from].runs {
-				q.bounds[span.from] = min(q.bounds[span.from], s.boundOf(q, span.from, r.class))
-			}
+			s.boundMixed(q, span.from)
 			continue
 		}
-		for from := span.from; from < span.to; from += blockSize {
-			s.boundSpan(q, from, min(from+blockSize, span.to), span.class)
+		for from := span.from * blockCells; from < span.to*blockCells; from += blockSize {
+			s.boundSpan(q, from, min(from+blockSize, span.to*blockCells), span.class)
 		}
 	}
 }
 
-// boundOf returns a key that no node of the block and class is below.
-func (s *State) boundOf(q *query, block int, class int32) float64 {
-	kept := q.bounds[block]
-	s.boundSpan(q, block, block+1, class)
-	bound := q.bounds[block]
-	q.bounds[block] = kept
-	return bound
+// boundMixed writes the bounds of the cells of a block of several classes: a
+// cell with more than one has the least of theirs.
+func (s *State) boundMixed(q *query, block int) {
+	var bounds [blockCells]float64
+	for i := range bounds {
+		bounds[i] = infinity
+	}
+	first := block * blockCells
+	for _, r := range s.columns.blocks[block].runs {
+		from, to := int(r.from)/cellSize, int(r.to-1)/cellSize+1
+		s.boundSpan(q, from, to, r.class)
+		for cell := from; cell < to; cell++ {
+			bounds[cell-first] = min(bounds[cell-first], q.bounds[cell])
+		}
+	}
+	copy(q.bounds[first:], bounds[:])
 }
 
 // rounding is more than sums and logarithms of scores can be off by.
 const rounding = 1e-9
 
-// boundSpan writes the bounds of up to blockSize blocks of one class.
+// boundSpan writes the bounds of up to blockSize cells of one class.
 func (s *State) boundSpan(q *query, from, to int, class int32) {
 	c := &s.columns
 	s.factors(q, class)
@@ -118,7 +145,10 @@ func (s *State) boundSpan(q *query, from, to int, class int32) {
 	}
 	if len(c.terms) == 1 {
 		for i, cost := range q.costs[0][:to-from] {
-			q.bounds[from+i] = float64(cost)
+			q.bounds[from+i] = -infinity // where the cost is no number
+			if cost == cost {
+				q.bounds[from+i] = float64(cost)
+			}
 		}
 		return
 	}
@@ -127,44 +157,52 @@ func (s *State) boundSpan(q *query, from, to int, class int32) {
 	}
 }
 
-// costs reckons what the nodes of a block cost.
-func (s *State) costs(q *query, i int, b *block) {
+// costs reckons what so many nodes of one block cost.
+func (s *State) costs(q *query, b *block, start, many int) {
 	c := &s.columns
-	from := i * blockSize
-	groups := &none
+	groups := none[:many]
 	if c.traits.Grouped {
-		groups = c.pages.of(q.group, i)
+		groups = q.groupsOf(c, start, many)
 	}
 	for _, r := range b.runs {
+		from, to := max(int(r.from), start), min(int(r.to), start+many)
+		if from >= to {
+			continue
+		}
 		s.factors(q, r.class)
-		q.columns.Group = groups[int(r.from)-from : int(r.to)-from]
-		for k, scorer := range c.cfg.Policy.Scorers {
+		q.columns.Group = groups[from-start : to-start]
+		for k := range c.cfg.Policy.Scorers {
 			for t := range q.columns.Term {
-				q.columns.Term[t] = c.terms[k][t][r.from:r.to]
+				q.columns.Term[t] = c.terms[k][t][from:to]
 			}
-			scorer.Costs(&q.columns, &q.factors[k][r.class], q.costs[k][int(r.from)-from:int(r.to)-from])
+			c.cfg.Policy.Scorers[k].Costs(&q.columns, &q.factors[k][r.class], q.costs[k][from-start:to-start])
 		}
 	}
 }
 
-// price reckons what the nodes of a block cost, and offers those that passed.
-func (s *State) price(q *query, i int, b *block, passed uint64) {
-	s.costs(q, i, b)
-	c, from := &s.columns, i*blockSize
-	if len(c.terms) == 1 {
-		s.offerCosts(q, from, passed)
-		return
+// groupsOf returns the part of the column of the group that the demand is of.
+func (q *query) groupsOf(c *columns, start, many int) []float32 {
+	if block := start / blockSize; q.page == nil || q.pageOf != block {
+		q.page, q.pageOf = c.pages.of(q.group, block), block
 	}
-	for set := passed; set != 0; set &= set - 1 {
-		k := bits.TrailingZeros64(set)
-		s.offer(q, from+k, c.key(q, k))
-	}
+	start %= blockSize
+	return q.page[start : start+many]
 }
 
-// offerCosts offers the nodes of a block that passed, by the one cost they have.
-func (s *State) offerCosts(q *query, from int, passed uint64) {
+// price reckons what so many nodes of one block cost, and offers those that
+// passed.
+func (s *State) price(q *query, b *block, from, many int, passed uint64) {
+	s.costs(q, b, from, many)
+	c := &s.columns
+	if len(c.terms) > 1 {
+		for set := passed & (1<<many - 1); set != 0; set &= set - 1 {
+			k := bits.TrailingZeros64(set)
+			s.offer(q, from+k, c.key(q, k))
+		}
+		return
+	}
 	worst := float32(q.best.worst()) // costs are float32: nothing is lost
-	for k, cost := range q.costs[0][:min(blockSize, len(s.columns.nodes)-from)] {
+	for k, cost := range q.costs[0][:many] {
 		if !(cost > worst) && passed>>k&1 == 1 {
 			s.offer(q, from+k, ranking(float64(cost)))
 			worst = float32(q.best.worst())
