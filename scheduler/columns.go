@@ -202,7 +202,7 @@ func (c *columns) refresh(slot int, now Instant) {
 	n := c.nodes[slot]
 	c.refreshed++
 	b := &c.blocks[slot/blockSize]
-	cpu, memory, disk := n.room(c.cfg.OvercommitCpu)
+	cpu, memory, disk := n.room()
 	for r, room := range [...]int64{cpu, memory, disk} {
 		c.room[r][slot] = room
 		b.room[r] = min(b.room[r], room)

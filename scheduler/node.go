@@ -37,6 +37,7 @@ type node struct {
 
 	read    bool
 	reading Reading // without Tasks
+	limits  limits  // by the reading
 	usage   moments // of CpuUsage
 	memory  moments // of the used share of memory
 	other   other   // CPU that no measured task accounts for
@@ -220,10 +221,11 @@ func (n *node) clockAt(at Instant) float64 {
 }
 
 // observe takes a new reading in: what of each task it holds is reckoned anew.
-func (n *node) observe(r *Reading, task func(*TaskReading) *placed, p *predictor) {
+func (n *node) observe(r *Reading, overcommit float64, task func(*TaskReading) *placed, p *predictor) {
 	since := r.At - n.reading.At
 	n.reading, n.read = *r, true
 	n.reading.Tasks = nil
+	n.limits = r.limits(overcommit)
 	for i := range r.Tasks {
 		t := task(&r.Tasks[i])
 		if t == nil || t.node != n {
@@ -296,8 +298,8 @@ func (n *node) figures(now Instant, cfg *Config, f *Figures) {
 	f.Stale = n.health(now, cfg) == Stale
 	f.CpuUsage, f.CpuCores = r.CpuUsage, r.CpuCores
 	f.MemoryTotal, f.MemoryAvailable, f.DiskAvailable = r.MemoryTotal, r.MemoryAvailable, r.DiskAvailable
-	f.CpuLimit = cores(n.cpuLimit(cfg.OvercommitCpu))
-	f.MemoryLimit, f.DiskLimit = float64(n.memoryLimit()), float64(n.diskLimit())
+	f.CpuLimit = cores(n.limits.cpu)
+	f.MemoryLimit, f.DiskLimit = float64(n.limits.memory), float64(n.limits.disk)
 	f.CpuDeviation, f.MemoryDeviation = n.usage.deviation(), n.memory.deviation()
 	if measured := r.CpuUsage * r.CpuCores; Known(measured) && !f.Stale {
 		f.CpuExpected = max(0, measured+cores(n.missing-n.leaving))
@@ -306,7 +308,7 @@ func (n *node) figures(now Instant, cfg *Config, f *Figures) {
 	if used := r.MemoryTotal - r.MemoryAvailable; Known(used) {
 		f.MemoryExpected = used + float64(n.unused)
 	}
-	_, _, disk := n.room(cfg.OvercommitCpu)
+	_, _, disk := n.room()
 	f.DiskExpected = f.DiskLimit - float64(disk)
 }
 

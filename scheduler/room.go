@@ -2,27 +2,30 @@ package scheduler
 
 import "math"
 
-// cpuLimit is how many nanocores the requests on the node may total.
-func (n *node) cpuLimit(overcommit float64) int64 {
-	allocatable := n.reading.AllocatableCpu
+// limits are what a reading says can be promised of a node.
+type limits struct {
+	cpu, memory, disk int64 // nanocores and bytes that requests may total
+	// What was available, in bytes.
+	availableMemory, availableDisk int64
+}
+
+// limits returns the reading's. A node that does not say what it gives gives
+// what it has.
+func (r *Reading) limits(overcommit float64) limits {
+	allocatable := r.AllocatableCpu
 	if !Known(allocatable) {
-		allocatable = n.reading.CpuCores
+		allocatable = r.CpuCores
 	}
-	if Known(n.reading.OvercommitCpu) {
-		overcommit = n.reading.OvercommitCpu
+	if Known(r.OvercommitCpu) {
+		overcommit = r.OvercommitCpu
 	}
-	return nanocores(orZero(min(allocatable*overcommit, 1e9)))
-}
-
-// memoryLimit is how many bytes the memory requests on the node may total. A
-// node that does not say what it gives gives what it has.
-func (n *node) memoryLimit() int64 {
-	return bytesOr(n.reading.AllocatableMemory, n.reading.MemoryTotal)
-}
-
-// diskLimit is the same for disk.
-func (n *node) diskLimit() int64 {
-	return bytesOr(n.reading.AllocatableDisk, n.reading.DiskTotal)
+	return limits{
+		cpu:             nanocores(orZero(min(allocatable*overcommit, 1e9))),
+		memory:          bytesOr(r.AllocatableMemory, r.MemoryTotal),
+		disk:            bytesOr(r.AllocatableDisk, r.DiskTotal),
+		availableMemory: wholeBytes(r.MemoryAvailable),
+		availableDisk:   wholeBytes(r.DiskAvailable),
+	}
 }
 
 func bytesOr(v, instead float64) int64 {
@@ -39,10 +42,10 @@ func wholeBytes(v float64) int64 { return int64(min(orZero(v), math.MaxInt64/4))
 // room returns what the node can still promise: nanocores and bytes. CPU
 // requests may total the limit. Memory and disk are promised for the task's
 // whole life, by what is measured and by what is allocated, whichever is less.
-func (n *node) room(overcommit float64) (cpu, memory, disk int64) {
-	cpu = n.cpuLimit(overcommit) - n.cpu
-	memory = min(wholeBytes(n.reading.MemoryAvailable)-n.unused, n.memoryLimit()-n.mem)
+func (n *node) room() (cpu, memory, disk int64) {
+	l := &n.limits
+	memory = min(l.availableMemory-n.unused, l.memory-n.mem)
 	// A task that asks for no disk fits where there is none.
-	disk = max(0, min(wholeBytes(n.reading.DiskAvailable)-n.fresh, n.diskLimit()-n.disk))
-	return cpu, memory, disk
+	disk = max(0, min(l.availableDisk-n.fresh, l.disk-n.disk))
+	return l.cpu - n.cpu, memory, disk
 }

@@ -97,7 +97,7 @@ func (s *State) Observe(r Reading) error {
 	if err := r.Check(); err != nil {
 		return err
 	}
-	n.observe(&r, s.measured, &s.predict)
+	n.observe(&r, s.cfg.OvercommitCpu, s.measured, &s.predict)
 	s.columns.touch(n)
 	return nil
 }
