@@ -47,11 +47,19 @@ func (r *Runtime) sweep(ctx context.Context, listed []container.Summary) {
 }
 
 // sweepOne removes a container; the caller holds its name. One that is only
-// said to have never been started may have been since it was listed: it is not
-// removed by force, so that the engine refuses.
+// said to have never been started may have been since it was listed, on a
+// request that a killed worker had left with the engine. It may even have ended:
+// its exit code is not to be lost. So it is looked at again, for which the engine
+// waits until a start under way is done, and not removed by force.
 func (r *Runtime) sweepOne(ctx context.Context, name, id string, abandoned bool) {
 	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
 	defer cancel()
+	if !abandoned {
+		c, err := r.find(ctx, id)
+		if err != nil || c.State.Status != container.StateCreated {
+			return
+		}
+	}
 	err := r.remove(ctx, id, abandoned)
 	switch {
 	case err == nil:

@@ -32,6 +32,7 @@ func TestEngine(t *testing.T) {
 		{"list", testList},
 		{"start is idempotent", testStartIsIdempotent},
 		{"sweep by an old list", testSweepByAnOldList},
+		{"stop of one never started", testStopOfOneNeverStarted},
 		{"start fails cleanly", testStartFailsCleanly},
 		{"cpu limit", testCpuLimit},
 		{"memory limit", testMemoryLimit},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -12,9 +13,11 @@ import (
 	"cube/worker/task"
 )
 
-// startAttempts bounds how often a start begins again because the container
-// vanished under it.
-const startAttempts = 3
+// vanishedTimeout bounds how long a start begins again and again because the
+// container vanished under it, or its name is taken and nothing has it: a worker
+// that was killed has left a request with the engine, which goes on making,
+// starting or removing the container as if somebody waited for it.
+const vanishedTimeout = 30 * time.Second
 
 // Start makes the run's container, its image pulled where the task's policy
 // says so, and starts it. A container that there is already for the key is
@@ -32,9 +35,10 @@ func (r *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (work
 		return worker.Run{}, err
 	}
 	defer r.claims.release(name)
-	for attempt := 1; ; attempt++ {
+	var pause backoff
+	for began := time.Now(); ; {
 		run, err := r.start(ctx, key, t)
-		if errors.Is(err, errVanished) && attempt < startAttempts {
+		if errors.Is(err, errVanished) && time.Since(began) < vanishedTimeout && r.rest(ctx, pause.next(0)) {
 			continue
 		}
 		if err == nil {
@@ -46,6 +50,19 @@ func (r *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (work
 		}
 		return worker.Run{}, err
 	}
+}
+
+// rest waits so long, and says whether it was not cut short.
+func (r *Runtime) rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-r.ctx.Done():
+	}
+	return false
 }
 
 // start is one attempt.
@@ -61,6 +78,8 @@ func (r *Runtime) start(ctx context.Context, key worker.Key, t *task.Task) (work
 			return worker.Run{}, errVanished
 		case findErr != nil:
 			return worker.Run{}, findErr
+		case there.State.Status == container.StateRemoving || there.State.Status == container.StateDead:
+			return worker.Run{}, errVanished
 		case there.State.Status != container.StateCreated:
 			return r.runOf(key, there), nil
 		}
@@ -68,7 +87,8 @@ func (r *Runtime) start(ctx context.Context, key worker.Key, t *task.Task) (work
 		return worker.Run{}, err
 	}
 
-	if err := r.client.ContainerStart(ctx, name, container.StartOptions{}); errdefs.IsNotFound(err) {
+	if err := r.client.ContainerStart(ctx, name, container.StartOptions{}); errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
+		// Gone, or about to be.
 		return worker.Run{}, fmt.Errorf("%w: %w", errVanished, err)
 	} else if err != nil {
 		return worker.Run{}, err

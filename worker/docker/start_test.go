@@ -104,6 +104,35 @@ func testSweepByAnOldList(t *testing.T, image string) {
 	if runs, err := runtime.List(t.Context()); err != nil || len(runs) != 1 || runs[0].Exit != nil {
 		t.Errorf("there is %+v, %v; want the run running", runs, err)
 	}
+	// It may even have ended since: its exit code is kept.
+	if err := runtime.Stop(t.Context(), key, 0); err != nil {
+		t.Fatal(err)
+	}
+	runtime.Sweep(t.Context(), old)
+	if exit := wait(t, runtime, key); exit.Code == nil {
+		t.Errorf("how it ended is lost: %+v", exit)
+	}
+}
+
+// A worker that was killed between making a container and starting it may have
+// left the request to start it with the engine. A stop undoes that.
+func testStopOfOneNeverStarted(t *testing.T, image string) {
+	engine, owner := dockertest.Client(t), dockertest.Owner(t)
+	runtime := newRuntime(t, owner)
+	key, what := newTask(image, "forever")
+	name := "cube-" + key.String()
+	made, err := engine.ContainerCreate(t.Context(), &container.Config{
+		Image: image, Cmd: what.Command, Labels: map[string]string{dockertest.OwnerLabel: owner},
+	}, nil, nil, nil, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runtime.Stop(t.Context(), key, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.ContainerStart(t.Context(), made.ID, container.StartOptions{}); !errdefs.IsNotFound(err) {
+		t.Errorf("starting it later: %v; want it gone", err)
+	}
 }
 
 func testStartFailsCleanly(t *testing.T, image string) {

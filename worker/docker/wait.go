@@ -90,13 +90,20 @@ func mayBeOOM(c container.InspectResponse, exit worker.Exit, patience time.Durat
 
 // Stop sends the container SIGTERM, or the signal its image names instead, and
 // SIGKILL after grace. With its first process all others of the container end.
+// One that was made but never started is removed, so that a request to start it,
+// left with the engine by a worker that was killed, does not start it later.
 func (r *Runtime) Stop(ctx context.Context, key worker.Key, grace time.Duration) error {
-	c, err := r.inspect(ctx, key)
+	c, err := r.find(ctx, containerName(key))
 	switch {
 	case errors.Is(err, worker.ErrUnknownRun):
 		return nil
 	case err != nil:
 		return err
+	case c.State.Status == container.StateCreated:
+		if err := r.remove(ctx, c.ID, true); err != nil {
+			return engineError("remove container "+containerName(key), err)
+		}
+		return nil
 	case !c.State.Running:
 		return nil
 	}
