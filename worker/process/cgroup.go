@@ -69,13 +69,14 @@ func (g *group) make(limits *specs.LinuxResources) error {
 	return nil
 }
 
-// start starts the command inside the group, from its first instruction on.
-func (g *group) start(cmd *exec.Cmd) error {
+// start starts the command inside the group, from its first instruction on. own
+// is this process' group, which v1 needs; nil has it looked up.
+func (g *group) start(cmd *exec.Cmd, own *group) error {
 	switch {
 	case g == nil:
 		return cmd.Start()
 	case g.Version == 1:
-		return g.start1(cmd)
+		return g.start1(cmd, own)
 	}
 	return g.start2(cmd)
 }

@@ -101,12 +101,10 @@ func (g *group) file1(controller, name string) string {
 // takes: v1 cannot fork into a group, and a child that is moved afterwards has
 // had time to fork itself, outside. The caller's goroutine is locked to its
 // thread, which is not the first of the process: that one owns the memory.
-func (g *group) start1(cmd *exec.Cmd) (err error) {
-	ownPath := cgroup1.PidPath(os.Getpid())
-	own := &group{Version: 1, Mount: g.Mount, Paths: map[string]string{}}
-	for _, controller := range controllers1 {
-		if own.Paths[string(controller)], err = ownPath(controller); err != nil {
-			return fmt.Errorf("the supervisor's own cgroup: %w", err)
+func (g *group) start1(cmd *exec.Cmd, own *group) (err error) {
+	if own == nil {
+		if own, err = ownGroup1(g.Mount); err != nil {
+			return err
 		}
 	}
 	defer func() {
@@ -118,6 +116,20 @@ func (g *group) start1(cmd *exec.Cmd) (err error) {
 		return fmt.Errorf("the run's cgroup cannot be entered: %w", err)
 	}
 	return cmd.Start()
+}
+
+// ownGroup1 is the group of this process. Finding it takes a millisecond.
+func ownGroup1(mount string) (*group, error) {
+	path := cgroup1.PidPath(os.Getpid())
+	own := &group{Version: 1, Mount: mount, Paths: map[string]string{}}
+	for _, controller := range controllers1 {
+		p, err := path(controller)
+		if err != nil {
+			return nil, fmt.Errorf("this process' own cgroup: %w", err)
+		}
+		own.Paths[string(controller)] = p
+	}
+	return own, nil
 }
 
 // enter1 moves the calling thread into the group. It writes "0", not the

@@ -12,8 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runVariable is set in the environment of every supervisor and task, to the
-// key of its run. What has lost its supervisor, or its record, and is in no
+// runVariable is set in the environment of every task, to the key of its run. What has lost its supervisor, or its record, and is in no
 // cgroup is found by it.
 const runVariable = "CUBE_RUN"
 

@@ -19,6 +19,10 @@
 //
 // and so does the TestMain of a package whose tests start processes.
 //
+// One supervisor is kept ready for the next run, since most of what a start takes
+// is the start of the program itself. It knows of no run until it is given one,
+// and ends with the worker.
+//
 // # On disk
 //
 // Each run has a directory, <dir>/runs/<task>-<allocation>-<restart>:
@@ -32,7 +36,7 @@
 //
 // A record is written beside its place, fsynced and renamed. run.json is on
 // disk before the supervisor is told what to start, and what to start goes
-// through a pipe that ends with the worker: whatever moment a worker dies at,
+// through a socket that ends with the worker: whatever moment a worker dies at,
 // the run either is on record or never started. The task's environment, where
 // secrets are kept, never reaches the disk.
 //

@@ -42,7 +42,7 @@ func (rt *Runtime) Exec(ctx context.Context, key worker.Key, command []string) (
 	// would be that of the command (PR_SET_PDEATHSIG), which is meant for
 	// the end of the worker.
 	err = onSideThread(func() error {
-		err := r.record.Cgroup.start(cmd)
+		err := r.record.Cgroup.start(cmd, nil)
 		if err != nil && cmd.Process != nil {
 			// It runs, but this thread is in the wrong cgroup.
 			return errors.Join(err, cmd.Cancel(), ignoreExit(cmd.Wait()))

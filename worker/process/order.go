@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// order is what the worker tells a supervisor to run, through the pipe that is
+// order is what the worker tells a supervisor to run, through the socket that is
 // its standard input. It is never on disk: Env holds secrets.
 type order struct {
 	Key        string

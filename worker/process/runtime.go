@@ -24,7 +24,11 @@ type Runtime struct {
 	cgroups hierarchy
 	reader  *cgroup.Reader // nil where there are no cgroups
 	starts  chan struct{}  // a place for each start under way
-	changes changes
+	// spare holds a supervisor that is ready, if there is one; needSpare has
+	// the next one made.
+	spare     chan *newSupervisor
+	needSpare chan struct{}
+	changes   changes
 
 	// ctx ends with Close, and with it the watching of runs.
 	ctx    context.Context
@@ -51,6 +55,7 @@ func New(config Config) (*Runtime, error) {
 	rt := &Runtime{
 		config: config, runs: filepath.Join(config.Dir, "runs"),
 		starts: make(chan struct{}, config.Starts), known: map[worker.Key]*run{},
+		spare: make(chan *newSupervisor, 1), needSpare: make(chan struct{}, 1),
 	}
 	if rt.bootID, err = readBootID(); err != nil {
 		return nil, err
@@ -78,6 +83,7 @@ func New(config Config) (*Runtime, error) {
 	if err := rt.findRuns(); err != nil {
 		return nil, fmt.Errorf("the runs in %s cannot be read: %w", rt.runs, err)
 	}
+	rt.tasks.Go(rt.keepSpare)
 	return rt, nil
 }
 
@@ -136,6 +142,7 @@ func (rt *Runtime) Close() error {
 	rt.cancel()
 	err := rt.changes.close()
 	rt.tasks.Wait()
+	err = errors.Join(err, rt.dismissSpare())
 	if rt.cgroups != nil {
 		rt.cgroups.remove()
 	}

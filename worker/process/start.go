@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -79,9 +78,8 @@ func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]tas
 	return o, ports, nil
 }
 
-// start makes the run's directory, forks the supervisor, puts both on record
-// while the supervisor comes up, and only then tells it what to run. On an
-// error nothing is left behind.
+// start makes the run's directory, takes a supervisor, puts both on record and
+// only then tells it what to run. On an error nothing is left behind.
 func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *order, ports map[string][]task.PortBinding) (r *run, err error) {
 	r = &run{dir: filepath.Join(rt.runs, o.Key), done: make(chan struct{})}
 	r.record = runRecord{
@@ -91,10 +89,11 @@ func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *o
 	if err := os.Mkdir(r.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the directory of run %s cannot be made: %w", key, err)
 	}
-	s, err := forkSupervisor(r.dir)
+	s, err := rt.takeSupervisor(r.dir)
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", key, errors.Join(err, os.RemoveAll(r.dir)))
 	}
+	defer rt.wakeSpares() // once this start no longer needs the CPU
 	defer s.closePipes()
 	r.child, r.supervisor = s.cmd, s.process
 	// A supervisor that is killed ends whatever waits for it below.
@@ -112,8 +111,7 @@ func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *o
 		return r, fmt.Errorf("the supervisor of run %s: %w", key, err)
 	}
 	r.record.Supervisor = identity{BootID: rt.bootID, PID: s.process.pid, Start: start}
-	// While the supervisor comes up, and both at once: a file system commits
-	// them together.
+	// Both at once: a file system commits them together.
 	named := make(chan error, 1)
 	go func() { named <- syncDir(rt.runs) }()
 	if err := errors.Join(writeRecord(r.dir, runFile, r.record, true), <-named); err != nil {
@@ -146,66 +144,6 @@ func (rt *Runtime) undo(r *run, why error) error {
 	return why
 }
 
-// newSupervisor is a supervisor that waits for its order.
-type newSupervisor struct {
-	cmd     *exec.Cmd
-	process *process
-	order   *os.File // written by the worker
-	answer  *os.File // read by the worker
-}
-
-// forkSupervisor re-executes this program as the supervisor of the run in dir.
-func forkSupervisor(dir string) (_ *newSupervisor, err error) {
-	var files []*os.File // the supervisor's, which it has copies of
-	defer func() {
-		for _, f := range files {
-			err = errors.Join(err, f.Close())
-		}
-	}()
-	log, err := os.OpenFile(filepath.Join(dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	files = append(files, log)
-	// Locked until the supervisor has its order: without one it removes the
-	// directory, and a worker that comes up meanwhile waits for that.
-	lock, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	files = append(files, lock)
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return nil, err
-	}
-	orderR, orderW, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	files = append(files, orderR)
-	answerR, answerW, err := os.Pipe()
-	if err != nil {
-		return nil, errors.Join(err, orderW.Close())
-	}
-	files = append(files, answerW)
-	s := &newSupervisor{order: orderW, answer: answerR}
-	s.cmd = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{supervisorName, dir}, Dir: "/",
-		// One thread of Go code is enough for a supervisor, and starts sooner.
-		Env:   []string{"GOMAXPROCS=1", runVariable + "=" + filepath.Base(dir)},
-		Stdin: orderR, Stdout: log, Stderr: log, ExtraFiles: []*os.File{answerW, lock},
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-	}
-	if err := s.cmd.Start(); err != nil {
-		s.closePipes()
-		return nil, fmt.Errorf("the supervisor cannot be started: %w", err)
-	}
-	if s.process, err = openPID(s.cmd.Process.Pid); err != nil {
-		s.closePipes() // which ends it
-		return nil, errors.Join(err, ignoreExit(s.cmd.Wait()))
-	}
-	return s, nil
-}
-
 // command gives the order and returns what became of it.
 func (s *newSupervisor) command(o *order) (startedRecord, error) {
 	// A supervisor that cannot take the order says why, or has died: the
@@ -216,10 +154,6 @@ func (s *newSupervisor) command(o *order) (startedRecord, error) {
 		err = errors.Join(err, sendErr)
 	}
 	return started, err
-}
-
-func (s *newSupervisor) closePipes() {
-	_, _ = s.order.Close(), s.answer.Close()
 }
 
 // ignoreExit is err, unless it only says that the process failed.

@@ -14,16 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// supervisorName is the first word of a supervisor's command line; the second
-// is the directory of its run.
+// supervisorName is the command line of a supervisor.
 const supervisorName = "cube-supervisor"
 
-// The descriptors that a supervisor is started with, beside the order on 0 and
-// its log on 1 and 2.
-const (
-	answerFD = 3 // where it answers whether the task runs
-	lockFD   = 4 // the run's directory, locked until that is settled
-)
+// answerFD is the descriptor where the supervisor answers whether the task runs.
+// It is started with that, and with a socket for its order on 0.
+const answerFD = 3
 
 // The signals by which a worker tells a supervisor what to do.
 const (
@@ -38,11 +34,11 @@ const outputGrace = time.Second
 // IsSupervisor reports whether this process was started as the supervisor of a
 // run. A program that uses a Runtime calls it as its first act, and
 // [Supervise] where it is true.
-func IsSupervisor() bool { return len(os.Args) == 2 && os.Args[0] == supervisorName }
+func IsSupervisor() bool { return len(os.Args) == 1 && os.Args[0] == supervisorName }
 
 // Supervise is the supervisor's main function; it does not return.
 func Supervise() {
-	if err := supervise(os.Args[1]); err != nil {
+	if err := supervise(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -50,7 +46,7 @@ func Supervise() {
 }
 
 // supervise runs one task from its order to its exit record.
-func supervise(dir string) error {
+func supervise() error {
 	if err := closeAllOnExec(); err != nil {
 		return fmt.Errorf("descriptors cannot be kept from the task: %w", err)
 	}
@@ -62,14 +58,29 @@ func supervise(dir string) error {
 	// Caught and not ignored: an ignored signal would stay ignored in the task.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	// What takes time and is the same for every run is done before there is one.
+	own, _ := ownGroup1(mountpoint) // none on v2, where nothing needs it
 
+	dir, log, lock, err := awaitRun()
+	if err != nil || dir == "" {
+		return err
+	}
+	for _, standard := range [...]int{1, 2} {
+		if err := unix.Dup3(int(log.Fd()), standard, 0); err != nil {
+			return errors.Join(err, discard(dir))
+		}
+	}
+	// What came before there was a task is not for it.
+	for len(signals) > 0 {
+		<-signals
+	}
 	var o order
 	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
 		err = fmt.Errorf("the worker ended before it had said what to run: %w", err)
 		return errors.Join(err, discard(dir))
 	}
 	reply := os.NewFile(answerFD, "answer")
-	t, err := launch(dir, &o)
+	t, err := launch(dir, &o, own)
 	if err != nil {
 		// Removed before the answer: a worker that dies now finds no run.
 		err = errors.Join(err, discard(dir))
@@ -78,8 +89,7 @@ func supervise(dir string) error {
 	// A worker that has died does not hear it; its successor finds the record.
 	_ = json.NewEncoder(reply).Encode(answer{Started: t.started})
 	_ = reply.Close()
-	_ = os.NewFile(lockFD, "lock").Close()
-	_ = os.Stdin.Close()
+	_, _, _ = log.Close(), lock.Close(), os.Stdin.Close()
 	protectFromOOM()
 	debug.FreeOSMemory()
 
@@ -103,7 +113,7 @@ func closeAllOnExec() error {
 }
 
 // launch starts the task and puts it on record.
-func launch(dir string, o *order) (*supervised, error) {
+func launch(dir string, o *order, own *group) (*supervised, error) {
 	for _, name := range [...]string{startedFile, exitFile} {
 		if err := reserveRecord(dir, name); err != nil {
 			return nil, err
@@ -113,7 +123,7 @@ func launch(dir string, o *order) (*supervised, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &supervised{cgroup: o.Cgroup, out: out}
+	t := &supervised{cgroup: o.Cgroup, own: own, out: out}
 	// A goroutine whose thread starts the task and then stays: the task is
 	// killed when that thread ends (PR_SET_PDEATHSIG), with the process. The
 	// caller keeps the process' first thread, which must not enter the task's

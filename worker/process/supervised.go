@@ -15,6 +15,7 @@ import (
 // supervised is the task, as its supervisor has it.
 type supervised struct {
 	cgroup  *group
+	own     *group // the supervisor's, on v1
 	out     *logWriter
 	started startedRecord
 
@@ -33,7 +34,7 @@ func (t *supervised) start(o *order) error {
 		return err
 	}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	err = o.Cgroup.start(cmd)
+	err = o.Cgroup.start(cmd, t.own)
 	// The task has its own copies; the pipes end when the last one closes.
 	_, _ = stdout.Close(), stderr.Close()
 	if err != nil && cmd.Process != nil {

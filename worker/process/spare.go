@@ -1,0 +1,180 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// newSupervisor is a supervisor that waits for its order.
+type newSupervisor struct {
+	cmd     *exec.Cmd
+	process *process
+	order   *os.File // a socket, written by the worker
+	answer  *os.File // read by the worker
+}
+
+// keepSpare keeps one supervisor ready, so that a start need not wait until this
+// program has come up once more: most of the time that takes goes into what is
+// linked into it, and a supervisor without an order is good for any run. It ends,
+// as all do, when nobody can give it an order any more.
+func (rt *Runtime) keepSpare() {
+	for {
+		// Nobody else puts one there, so there is room.
+		if len(rt.spare) == 0 {
+			if s, err := forkSupervisor(); err == nil {
+				rt.spare <- s
+			} else {
+				rt.config.Log.Debug("No supervisor can be kept ready", "err", err)
+			}
+		}
+		select {
+		case <-rt.needSpare:
+		case <-rt.ctx.Done():
+			return
+		}
+	}
+}
+
+// wakeSpares has the next spare made, if there is none.
+func (rt *Runtime) wakeSpares() {
+	select {
+	case rt.needSpare <- struct{}{}:
+	default:
+	}
+}
+
+// dismissSpare ends the spare and waits for it. It is called when nobody takes
+// or makes one any more.
+func (rt *Runtime) dismissSpare() error {
+	select {
+	case s := <-rt.spare:
+		return s.dismiss()
+	default:
+		return nil
+	}
+}
+
+// takeSupervisor returns a supervisor that has the run in dir: the spare, or a
+// new one where there is none or somebody has killed it.
+func (rt *Runtime) takeSupervisor(dir string) (*newSupervisor, error) {
+	select {
+	case s := <-rt.spare:
+		if s.assign(dir) == nil {
+			return s, nil
+		}
+		if err := s.dismiss(); err != nil {
+			return nil, err
+		}
+	default:
+	}
+	s, err := forkSupervisor()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.assign(dir); err != nil {
+		return nil, errors.Join(err, s.dismiss())
+	}
+	return s, nil
+}
+
+// forkSupervisor re-executes this program as a supervisor.
+func forkSupervisor() (_ *newSupervisor, err error) {
+	sockets, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the supervisor's socket: %w", err)
+	}
+	s := &newSupervisor{order: os.NewFile(uintptr(sockets[0]), "order")}
+	files := []*os.File{os.NewFile(uintptr(sockets[1]), "order")} // the supervisor's, which it has copies of
+	defer func() {
+		for _, f := range files {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	answer, answerW, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, s.order.Close())
+	}
+	s.answer, files = answer, append(files, answerW)
+	s.cmd = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{supervisorName}, Dir: "/",
+		// One thread of Go code is enough for a supervisor, and starts sooner.
+		Env:   []string{"GOMAXPROCS=1"},
+		Stdin: files[0], ExtraFiles: []*os.File{answerW},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.closePipes()
+		return nil, fmt.Errorf("the supervisor cannot be started: %w", err)
+	}
+	if s.process, err = openPID(s.cmd.Process.Pid); err != nil {
+		s.closePipes() // which ends it
+		return nil, errors.Join(err, ignoreExit(s.cmd.Wait()))
+	}
+	return s, nil
+}
+
+// assign gives the supervisor the run in dir: the name, the log, and the
+// directory itself, locked until the supervisor has its order. Without one the
+// supervisor removes the directory, and a worker that comes up meanwhile waits
+// for that.
+func (s *newSupervisor) assign(dir string) error {
+	log, err := os.OpenFile(filepath.Join(dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close() //nolint:errcheck // the supervisor has a copy
+	lock, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() //nolint:errcheck // the supervisor has a copy
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return err
+	}
+	rights := unix.UnixRights(int(log.Fd()), int(lock.Fd()))
+	return unix.Sendmsg(int(s.order.Fd()), []byte(dir), rights, nil, unix.MSG_NOSIGNAL)
+}
+
+// awaitRun waits, in the supervisor, for the run that assign names. There is
+// none, and dir is empty, where the worker ends or has no use for it.
+func awaitRun() (dir string, log, lock *os.File, err error) {
+	name, rights := make([]byte, unix.PathMax), make([]byte, unix.CmsgSpace(2*4))
+	n, m, _, _, err := unix.Recvmsg(int(os.Stdin.Fd()), name, rights, unix.MSG_CMSG_CLOEXEC)
+	for errors.Is(err, unix.EINTR) {
+		n, m, _, _, err = unix.Recvmsg(int(os.Stdin.Fd()), name, rights, unix.MSG_CMSG_CLOEXEC)
+	}
+	if err != nil || n == 0 {
+		return "", nil, nil, err
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:m])
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if len(messages) != 1 {
+		return "", nil, nil, errors.New("the run came without its files")
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if len(fds) != 2 {
+		return "", nil, nil, fmt.Errorf("the run came with %d files", len(fds))
+	}
+	return string(name[:n]), os.NewFile(uintptr(fds[0]), "log"), os.NewFile(uintptr(fds[1]), "lock"), nil
+}
+
+// dismiss ends a supervisor that has no run, and waits for it.
+func (s *newSupervisor) dismiss() error {
+	s.closePipes()
+	return errors.Join(s.process.close(), ignoreExit(s.cmd.Wait()))
+}
+
+func (s *newSupervisor) closePipes() {
+	_, _ = s.order.Close(), s.answer.Close()
+}

@@ -1,0 +1,65 @@
+package process
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// spareOf waits for the runtime's spare supervisor and takes it.
+func spareOf(t *testing.T, rt *Runtime) *newSupervisor {
+	t.Helper()
+	select {
+	case s := <-rt.spare:
+		return s
+	case <-time.After(20 * time.Second):
+		t.Fatal("no supervisor is kept ready")
+		return nil
+	}
+}
+
+// Whatever becomes of the spare while nobody looks, the next start works, and
+// the task gets no signal that was not for it.
+func TestSpareThatIsSignalled(t *testing.T) {
+	for name, signal := range map[string]unix.Signal{"killed": unix.SIGKILL, "asked to end": unix.SIGTERM} {
+		t.Run(name, func(t *testing.T) {
+			rt := newRuntime(t, Config{})
+			s := spareOf(t, rt)
+			if err := s.process.signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			if signal == unix.SIGKILL {
+				if err := s.process.wait(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			rt.spare <- s
+			r := startCommand(t, rt, "sh", "-c", "exit 7")
+			if exit := wait(t, rt, r.Key); exit.Code == nil || *exit.Code != 7 {
+				t.Errorf("ended with %s; want 7", code(exit))
+			}
+			if next := spareOf(t, rt); next.process.pid == s.process.pid {
+				t.Error("the spare was used twice")
+			} else {
+				rt.spare <- next
+			}
+		})
+	}
+}
+
+func TestCloseLeavesNoSpare(t *testing.T) {
+	rt, err := New(Config{Dir: t.TempDir(), NoCgroups: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spareOf(t, rt)
+	rt.spare <- s
+	if err := rt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(s.process.pid, 0); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("the spare is still there: %v", err)
+	}
+}
