@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/procfs"
+
+	"cube/collector/families"
 )
 
 // Collector measures the machine anew at each call. It implements
@@ -17,9 +19,8 @@ import (
 // which costs less. All methods may be called at the same time.
 type Collector struct {
 	cfg     Config
-	descs   [familyCount]*prometheus.Desc
+	table   *families.Table
 	sources []*source // in the order of their names
-	pool    sync.Pool // of *gathered
 
 	proc     procfs.FS
 	stat     *stat
@@ -50,7 +51,7 @@ func New(cfg Config) (*Collector, error) {
 	}
 	path := func(name ...string) string { return filepath.Join(append([]string{cfg.ProcPath}, name...)...) }
 	c := &Collector{
-		cfg: cfg, descs: newDescs(), proc: proc,
+		cfg: cfg, table: families.NewTable(metrics[:]), proc: proc,
 		stat:     &stat{file: newKernelFile(path("stat"), statLimit, cfg.Now)},
 		meminfo:  &meminfo{file: newKernelFile(path("meminfo"), meminfoLimit, cfg.Now)},
 		loadavg:  &loadavg{file: newKernelFile(path("loadavg"), loadavgLimit, cfg.Now)},
@@ -65,30 +66,10 @@ func New(cfg Config) (*Collector, error) {
 }
 
 // Describe implements prometheus.Collector.
-func (c *Collector) Describe(descs chan<- *prometheus.Desc) { c.describe(descs) }
-
-func (c *Collector) describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range c.descs {
-		descs <- desc
-	}
-}
+func (c *Collector) Describe(descs chan<- *prometheus.Desc) { c.table.Describe(descs) }
 
 // Collect implements prometheus.Collector. Every source is read anew.
 func (c *Collector) Collect(metrics chan<- prometheus.Metric) { c.collect(c.sources, metrics) }
-
-func (c *Collector) collect(sources []*source, out chan<- prometheus.Metric) {
-	var p page
-	c.read(sources, &p)
-	for f, lines := range p.series {
-		for _, line := range lines {
-			var values []string
-			if line.labels != nil {
-				values = line.labels.values
-			}
-			out <- prometheus.MustNewConstMetric(c.descs[f], metrics[f].kind, line.value, values...)
-		}
-	}
-}
 
 // Capacity is what the machine has: cores, and bytes of memory and of the file
 // system that holds the data root.
@@ -135,13 +116,15 @@ type datedCapacity struct {
 }
 
 // keepCapacity keeps the capacity that a page shows.
-func (c *Collector) keepCapacity(now time.Time, p *page) {
-	cores, memory, disk := p.series[cpuCores], p.series[memoryTotal], p.series[dataDiskTotal]
-	if len(cores) == 0 || len(memory) == 0 || len(disk) == 0 {
+func (c *Collector) keepCapacity(now time.Time, p *families.Page) {
+	cores, known := p.Value(cpuCores)
+	memory, knownMemory := p.Value(memoryTotal)
+	disk, knownDisk := p.Value(dataDiskTotal)
+	if !known || !knownMemory || !knownDisk {
 		c.capacity.Store(nil)
 		return
 	}
-	c.capacity.Store(&datedCapacity{Capacity{Cores: cores[0].value, Memory: memory[0].value, Disk: disk[0].value}, now})
+	c.capacity.Store(&datedCapacity{Capacity{Cores: cores, Memory: memory, Disk: disk}, now})
 }
 
 // Close gives the kept descriptors back and waits for calls to file systems that

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"cube/collector/families"
 )
 
 // cpuModes are the columns of /proc/stat in its order. Guest time is inside user
@@ -173,28 +175,28 @@ type cpuFigures struct {
 // pageModes are the modes in the order of their labels.
 var pageModes = [...]struct {
 	mode   int
-	labels *labels
+	labels *families.Labels
 }{
-	{modeGuest, newLabels(cpuSeconds, "guest")}, {modeGuestNice, newLabels(cpuSeconds, "guest_nice")},
-	{modeIdle, newLabels(cpuSeconds, "idle")}, {modeIowait, newLabels(cpuSeconds, "iowait")},
-	{modeIRQ, newLabels(cpuSeconds, "irq")}, {modeNice, newLabels(cpuSeconds, "nice")},
-	{modeSoftirq, newLabels(cpuSeconds, "softirq")}, {modeSteal, newLabels(cpuSeconds, "steal")},
-	{modeSystem, newLabels(cpuSeconds, "system")}, {modeUser, newLabels(cpuSeconds, "user")},
+	{modeGuest, families.NewLabels(modeLabels, "guest")}, {modeGuestNice, families.NewLabels(modeLabels, "guest_nice")},
+	{modeIdle, families.NewLabels(modeLabels, "idle")}, {modeIowait, families.NewLabels(modeLabels, "iowait")},
+	{modeIRQ, families.NewLabels(modeLabels, "irq")}, {modeNice, families.NewLabels(modeLabels, "nice")},
+	{modeSoftirq, families.NewLabels(modeLabels, "softirq")}, {modeSteal, families.NewLabels(modeLabels, "steal")},
+	{modeSystem, families.NewLabels(modeLabels, "system")}, {modeUser, families.NewLabels(modeLabels, "user")},
 }
 
-func (c *Collector) collectCPU(now time.Time, p *page) error {
+func (c *Collector) collectCPU(now time.Time, p *families.Page) error {
 	figures, err := c.readCPU(now)
 	if err != nil {
 		return err
 	}
 	for _, m := range pageModes {
-		p.set(cpuSeconds, figures.times[m.mode], m.labels)
+		p.Set(cpuSeconds, figures.times[m.mode], m.labels)
 	}
 	if figures.known {
-		p.set(cpuUsageRatio, figures.usage.ratio, nil)
-		p.set(cpuUsageWindow, figures.usage.window.Seconds(), nil)
+		p.Set(cpuUsageRatio, figures.usage.ratio, nil)
+		p.Set(cpuUsageWindow, figures.usage.window.Seconds(), nil)
 	}
-	p.set(cpuCores, figures.cores, nil)
+	p.Set(cpuCores, figures.cores, nil)
 	return nil
 }
 

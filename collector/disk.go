@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cube/collector/families"
 )
 
 // diskReading is what a file system has: bytes and inodes.
@@ -38,20 +40,20 @@ func (c *Collector) readDataRoot() (diskReading, error) {
 }
 
 // collectDisks asks all file systems at once. One that fails says so itself.
-func (c *Collector) collectDisks(_ time.Time, p *page) error {
+func (c *Collector) collectDisks(_ time.Time, p *families.Page) error {
 	asked, err := c.mounts.read()
 	if err != nil {
 		return err
 	}
 	results := c.disks.all(asked.paths, c.cfg.StatfsTimeout)
 	for i, m := range asked.mounts {
-		p.setDisk(m, &results[i])
+		setDisk(p, m, &results[i])
 	}
 	data := &results[asked.data]
 	if data.err == nil {
 		r := diskOf(&data.buf)
-		p.set(dataDiskTotal, r.total, nil)
-		p.set(dataDiskAvailable, r.available, nil)
+		p.Set(dataDiskTotal, r.total, nil)
+		p.Set(dataDiskAvailable, r.available, nil)
 	}
 	c.logData(data.err)
 	return nil
@@ -67,22 +69,22 @@ func (c *Collector) logData(err error) {
 	}
 }
 
-func (p *page) setDisk(m mount, result *statfsResult) {
+func setDisk(p *families.Page, m mount, result *statfsResult) {
 	if result.err != nil {
-		p.set(diskDeviceError, 1, m.labels)
+		p.Set(diskDeviceError, 1, m.labels)
 		return
 	}
-	p.set(diskDeviceError, 0, m.labels)
+	p.Set(diskDeviceError, 0, m.labels)
 	r := diskOf(&result.buf)
 	if r.total == 0 { // a pseudo file system
 		return
 	}
-	p.set(diskTotal, r.total, m.labels)
-	p.set(diskAvailable, r.available, m.labels)
-	p.set(diskFree, r.free, m.labels)
-	p.set(diskUsed, r.used(), m.labels)
+	p.Set(diskTotal, r.total, m.labels)
+	p.Set(diskAvailable, r.available, m.labels)
+	p.Set(diskFree, r.free, m.labels)
+	p.Set(diskUsed, r.used(), m.labels)
 	if r.inodes > 0 {
-		p.set(diskInodes, float64(r.inodes), m.labels)
-		p.set(diskInodesFree, float64(r.inodesFree), m.labels)
+		p.Set(diskInodes, float64(r.inodes), m.labels)
+		p.Set(diskInodesFree, float64(r.inodesFree), m.labels)
 	}
 }

@@ -16,13 +16,15 @@
 // way through the files: New in collector.go; sources.go runs the sources; cpu.go
 // (with usage.go, the busy share over a window), memory.go, load.go, pressure.go
 // and disk.go (with mounts.go and statfs.go) are the sources, read by
-// kernelfile.go; scope.go narrows them to a cgroup; families.go and gather.go
-// make the page, stats.go the book's Stats.
+// kernelfile.go; scope.go narrows them to a cgroup; families.go is the table of
+// metrics, of which gather.go and collector/families make the page; stats.go is
+// the book's Stats.
 //
 // Roots are injected (proc, sys, the root file system, and statfs itself), so
 // that a worker in a container measures its host and tests run on recorded
 // trees. Units are base units: seconds, bytes, ratios from 0 to 1.
 //
 // In this room belongs what measures the machine. Of Cube it imports only
-// collector/cgroup, the one reader of cgroups.
+// collector/cgroup, the one reader of cgroups, and collector/families, the making
+// of pages.
 package collector

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
+
+	"cube/collector/families"
 )
 
 // served is what promhttp answers for a gatherer in a format.
@@ -55,9 +57,9 @@ func TestGatherIsWhatARegistryGathers(t *testing.T) {
 func TestFamiliesAreInOrder(t *testing.T) {
 	var names []string
 	for _, m := range metrics {
-		names = append(names, m.name)
-		if !slices.IsSorted(m.labels) {
-			t.Errorf("%s: labels %v are not in order", m.name, m.labels)
+		names = append(names, m.Name)
+		if !slices.IsSorted(m.Labels) {
+			t.Errorf("%s: labels %v are not in order", m.Name, m.Labels)
 		}
 	}
 	if !slices.IsSorted(names) || len(names) != len(slices.Compact(slices.Clone(names))) {
@@ -76,7 +78,7 @@ func TestEveryFamilyHasOneSource(t *testing.T) {
 	}
 	for f := range familyCount {
 		if owners[f] != 1 {
-			t.Errorf("%s has %d sources", metrics[f].name, owners[f])
+			t.Errorf("%s has %d sources", metrics[f].Name, owners[f])
 		}
 	}
 }
@@ -176,11 +178,11 @@ func BenchmarkRead(b *testing.B) {
 	c := realCollector(b)
 	for _, s := range c.sources {
 		b.Run(s.name, func(b *testing.B) {
-			var p page
+			p := families.NewTable(metrics[:]).NewPage()
 			b.ReportAllocs()
 			for b.Loop() {
-				p.reset()
-				if err := s.collect(c.cfg.Now(), &p); err != nil {
+				p.Reset()
+				if err := s.collect(c.cfg.Now(), p); err != nil {
 					b.Fatal(err)
 				}
 			}

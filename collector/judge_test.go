@@ -176,10 +176,10 @@ func FuzzMountinfo(f *testing.F) {
 		}
 		var before []string
 		for i, m := range table.choose(infos).mounts {
-			if i > 0 && slices.Compare(before, m.labels.values) > 0 {
-				t.Errorf("%q comes after %q", m.labels.values, before)
+			if i > 0 && slices.Compare(before, m.labels.Values()) > 0 {
+				t.Errorf("%q comes after %q", m.labels.Values(), before)
 			}
-			before = m.labels.values
+			before = m.labels.Values()
 			for _, value := range before {
 				if value != strings.ToValidUTF8(value, "") {
 					t.Errorf("label %q is not UTF-8", value)

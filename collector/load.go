@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"cube/collector/families"
 )
 
 // loadReading is one look at /proc/loadavg.
@@ -74,15 +76,15 @@ func parseFinite(word []byte) (float64, error) {
 	return v, err
 }
 
-func (c *Collector) collectLoad(_ time.Time, p *page) error {
+func (c *Collector) collectLoad(_ time.Time, p *families.Page) error {
 	r, err := c.loadavg.read()
 	if err != nil {
 		return err
 	}
-	p.set(load1, r.averages[0], nil)
-	p.set(load5, r.averages[1], nil)
-	p.set(load15, r.averages[2], nil)
-	p.set(procsRunning, float64(r.running), nil)
-	p.set(procs, float64(r.total), nil)
+	p.Set(load1, r.averages[0], nil)
+	p.Set(load5, r.averages[1], nil)
+	p.Set(load15, r.averages[2], nil)
+	p.Set(procsRunning, float64(r.running), nil)
+	p.Set(procs, float64(r.total), nil)
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"cube/collector/families"
 )
 
 // memoryReading is what the page says of memory, in bytes.
@@ -97,15 +99,15 @@ func (c *Collector) readMemory(now time.Time) (memoryReading, error) {
 	return b.narrowMemory(r)
 }
 
-func (c *Collector) collectMemory(now time.Time, p *page) error {
+func (c *Collector) collectMemory(now time.Time, p *families.Page) error {
 	r, err := c.readMemory(now)
 	if err != nil {
 		return err
 	}
-	p.set(memoryTotal, float64(r.total), nil)
+	p.Set(memoryTotal, float64(r.total), nil)
 	if r.availableKnown {
-		p.set(memoryAvailable, float64(r.available), nil)
-		p.set(memoryUsed, float64(r.total-r.available), nil)
+		p.Set(memoryAvailable, float64(r.available), nil)
+		p.Set(memoryUsed, float64(r.total-r.available), nil)
 	}
 	return nil
 }

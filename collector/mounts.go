@@ -12,12 +12,14 @@ import (
 	"strings"
 
 	"github.com/prometheus/procfs"
+
+	"cube/collector/families"
 )
 
 // mount is a file system to measure.
 type mount struct {
 	point, device, fstype string // as the host sees them
-	labels                *labels
+	labels                *families.Labels
 }
 
 // mountinfoLimit bounds mountinfo: a machine of 10,000 containers has some 4 MB.
@@ -125,7 +127,7 @@ func (t *mountTable) choose(infos []*procfs.MountInfo) disksToAsk {
 		mounts = append(mounts, newMount(info))
 	}
 	slices.SortFunc(mounts, func(a, b mount) int {
-		return slices.Compare(a.labels.values, b.labels.values)
+		return slices.Compare(a.labels.Values(), b.labels.Values())
 	})
 	return t.pathsOf(mounts, dataPoint)
 }
@@ -153,7 +155,7 @@ func (t *mountTable) pathsOf(mounts []mount, dataPoint string) disksToAsk {
 func newMount(info *procfs.MountInfo) mount {
 	m := mount{point: info.MountPoint, device: unescape(info.Source), fstype: info.FSType}
 	valid := func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-	m.labels = newLabels(diskTotal, valid(m.device), valid(m.fstype), valid(m.point))
+	m.labels = families.NewLabels(diskLabels, valid(m.device), valid(m.fstype), valid(m.point))
 	return m
 }
 

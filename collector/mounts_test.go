@@ -92,7 +92,7 @@ func TestChoiceOfMounts(t *testing.T) {
 				line := "from " + path
 				if i < len(asked.mounts) {
 					m := asked.mounts[i]
-					line = m.device + " at " + m.labels.values[2] + " " + line
+					line = m.device + " at " + m.labels.Values()[2] + " " + line
 				}
 				got = append(got, line)
 			}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cube/collector/families"
 )
 
 // pressureLimit bounds a file of /proc/pressure, which has two lines.
@@ -19,7 +21,7 @@ const pressureLimit = 4096
 type pressureFile struct {
 	resource string
 	file     *kernelFile
-	labels   *labels
+	labels   *families.Labels
 	seen     atomic.Bool // whether it was ever read: one that was and is gone is a failure
 }
 
@@ -29,7 +31,7 @@ func newPressureFiles(path func(resource string) string, now func() time.Time) (
 		files = append(files, &pressureFile{
 			resource: resource,
 			file:     newKernelFile(path(resource), pressureLimit, now),
-			labels:   newLabels(pressureSome, resource),
+			labels:   families.NewLabels(resourceLabels, resource),
 		})
 	}
 	return files
@@ -124,7 +126,7 @@ func parseStall(columns []byte) (s stall, err error) {
 // pressure information is no failure: its metrics are left out, and the log says
 // so once. The scope's cgroup has its own pressure in version 2 and none in
 // version 1.
-func (c *Collector) collectPressure(now time.Time, p *page) error {
+func (c *Collector) collectPressure(now time.Time, p *families.Page) error {
 	b, err := c.scope.bounds(now)
 	if err != nil {
 		return err
@@ -145,8 +147,8 @@ func (c *Collector) collectPressure(now time.Time, p *page) error {
 			return err
 		}
 		f.seen.Store(true)
-		p.setStall(pressureSome, pressureSomeSeconds, r.some, f.labels)
-		p.setStall(pressureFull, pressureFullSeconds, r.full, f.labels)
+		setStall(p, pressureSome, pressureSomeSeconds, r.some, f.labels)
+		setStall(p, pressureFull, pressureFullSeconds, r.full, f.labels)
 	}
 	return nil
 }
@@ -157,9 +159,9 @@ func noPressure(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
-func (p *page) setStall(ratio, seconds family, s stall, l *labels) {
+func setStall(p *families.Page, ratio, seconds family, s stall, l *families.Labels) {
 	if s.known {
-		p.set(ratio, s.ratio, l)
-		p.set(seconds, s.seconds, l)
+		p.Set(ratio, s.ratio, l)
+		p.Set(seconds, s.seconds, l)
 	}
 }

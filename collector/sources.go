@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"cube/collector/families"
 )
 
 // source is one source of the kernel: its name in cube_collector_success, its
@@ -17,8 +19,8 @@ import (
 type source struct {
 	name     string
 	families []family
-	collect  func(now time.Time, p *page) error
-	success  *labels
+	collect  func(now time.Time, p *families.Page) error
+	success  *families.Labels
 	failing  atomic.Bool // whether the log has it that the source fails
 }
 
@@ -33,27 +35,26 @@ func (c *Collector) newSources() []*source {
 		{name: "pressure", families: []family{pressureFull, pressureFullSeconds, pressureSome, pressureSomeSeconds}, collect: c.collectPressure},
 	}
 	for _, s := range sources {
-		s.success = newLabels(collectorSuccess, s.name)
+		s.success = families.NewLabels(sourceLabels, s.name)
 	}
 	return sources
 }
 
-// read reads the sources onto an emptied page.
-func (c *Collector) read(sources []*source, p *page) {
-	p.reset()
+// read reads the sources onto an empty page.
+func (c *Collector) read(sources []*source, p *families.Page) {
 	now := c.cfg.Now()
-	p.set(timeSeconds, float64(now.UnixNano())/1e9, nil)
+	p.Set(timeSeconds, float64(now.UnixNano())/1e9, nil)
 	begin := now
 	for _, s := range sources {
 		err := s.collect(now, p)
 		success := 1.0
 		if err != nil {
-			p.clear(s.families)
+			p.Clear(s.families)
 			success = 0
 		}
 		end := c.cfg.Now()
-		p.set(collectorSuccess, success, s.success)
-		p.set(collectorDuration, end.Sub(begin).Seconds(), s.success)
+		p.Set(collectorSuccess, success, s.success)
+		p.Set(collectorDuration, end.Sub(begin).Seconds(), s.success)
 		begin = end
 		c.logChange(s, err)
 	}
@@ -121,7 +122,7 @@ func (c *Collector) Select(collect, exclude []string) (*Selection, error) {
 }
 
 // Describe implements prometheus.Collector.
-func (s *Selection) Describe(descs chan<- *prometheus.Desc) { s.collector.describe(descs) }
+func (s *Selection) Describe(descs chan<- *prometheus.Desc) { s.collector.table.Describe(descs) }
 
 // Collect implements prometheus.Collector.
 func (s *Selection) Collect(metrics chan<- prometheus.Metric) {

@@ -66,8 +66,8 @@ func TestSpoiledFilesHideTheirOwnMetricsOnly(t *testing.T) {
 				}
 				for _, s := range c.sources {
 					for _, f := range s.families {
-						if there := has(got, metrics[f].name+" ") || has(got, metrics[f].name+"{"); there == (s.name == source) && has(whole, metrics[f].name) {
-							t.Errorf("%s: there is %v", metrics[f].name, there)
+						if there := has(got, metrics[f].Name+" ") || has(got, metrics[f].Name+"{"); there == (s.name == source) && has(whole, metrics[f].Name) {
+							t.Errorf("%s: there is %v", metrics[f].Name, there)
 						}
 					}
 				}

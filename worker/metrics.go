@@ -37,7 +37,10 @@ const (
 	tasksGeneration
 )
 
-var taskLabels = []string{"name", "task"}
+var (
+	taskLabelNames  = []string{"name", "task"}
+	stateLabelNames = []string{"state"}
+)
 
 func newMetrics() *families.Table {
 	return families.NewTable([]families.Metric{
@@ -48,10 +51,10 @@ func newMetrics() *families.Table {
 		allocatedDisk:     {Name: "cube_allocated_disk_bytes", Help: "Disk space that the live tasks asked for.", Kind: families.Gauge},
 		allocatedMemory:   {Name: "cube_allocated_memory_bytes", Help: "Memory that the live tasks asked for.", Kind: families.Gauge},
 		overcommitCpu:     {Name: "cube_overcommit_cpu_ratio", Help: "How many times the allocatable CPU cores the CPU requests of tasks may total.", Kind: families.Gauge},
-		taskCpu:           {Name: "cube_task_cpu_seconds_total", Help: "CPU time that the running task has used.", Kind: families.Counter, Labels: taskLabels},
-		taskMemory:        {Name: "cube_task_memory_bytes", Help: "Memory that the running task uses, without reclaimable file pages.", Kind: families.Gauge, Labels: taskLabels},
-		taskStart:         {Name: "cube_task_start_time_seconds", Help: "When the running task started, on the worker's clock.", Kind: families.Gauge, Labels: taskLabels},
-		tasks:             {Name: "cube_tasks", Help: "Tasks on this worker by state.", Kind: families.Gauge, Labels: []string{"state"}},
+		taskCpu:           {Name: "cube_task_cpu_seconds_total", Help: "CPU time that the running task has used.", Kind: families.Counter, Labels: taskLabelNames},
+		taskMemory:        {Name: "cube_task_memory_bytes", Help: "Memory that the running task uses, without reclaimable file pages.", Kind: families.Gauge, Labels: taskLabelNames},
+		taskStart:         {Name: "cube_task_start_time_seconds", Help: "When the running task started, on the worker's clock.", Kind: families.Gauge, Labels: taskLabelNames},
+		tasks:             {Name: "cube_tasks", Help: "Tasks on this worker by state.", Kind: families.Gauge, Labels: stateLabelNames},
 		tasksGeneration:   {Name: "cube_tasks_generation", Help: "A number that grows with every change of any task.", Kind: families.Gauge},
 	})
 }
@@ -62,7 +65,7 @@ func newMetrics() *families.Table {
 func (w *Worker) Collector() families.Source {
 	c := &collector{worker: w, table: newMetrics()}
 	for _, state := range task.States {
-		c.states = append(c.states, stateLabels{state, c.table.Labels(tasks, state.String())})
+		c.states = append(c.states, stateLabels{state, families.NewLabels(stateLabelNames, state.String())})
 	}
 	slices.SortFunc(c.states, func(a, b stateLabels) int { return cmp.Compare(a.state.String(), b.state.String()) })
 	return c

@@ -50,18 +50,18 @@ func (c *collector) observe() observation {
 		}
 	}
 	w.mu.Unlock()
-	now.roster = c.newRoster(generation, running)
+	now.roster = newRoster(generation, running)
 	c.roster.last.Store(now.roster)
 	return now
 }
 
-func (c *collector) newRoster(generation uint64, running []*Record) *roster {
+func newRoster(generation uint64, running []*Record) *roster {
 	r := &roster{generation: generation}
 	for _, record := range running {
 		t := &record.Task
 		r.running = append(r.running, rostered{
 			key: record.key(), start: float64(t.StartTime.UnixNano()) / 1e9,
-			labels: c.table.Labels(taskCpu, t.Name, t.ID.String()),
+			labels: families.NewLabels(taskLabelNames, t.Name, t.ID.String()),
 		})
 	}
 	slices.SortFunc(r.running, func(a, b rostered) int {

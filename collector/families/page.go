@@ -1,6 +1,8 @@
 package families
 
 import (
+	"fmt"
+
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
@@ -13,6 +15,21 @@ type Labels struct {
 
 // Values are the label values, which are not to be changed.
 func (l *Labels) Values() []string { return l.values }
+
+// NewLabels makes the label values of a series from the names that its metric
+// has and their values, in the same order. They may be used again and again, also
+// for other families with the same names. It panics where there are more of one
+// than of the other.
+func NewLabels(names []string, values ...string) *Labels {
+	if len(names) != len(values) {
+		panic(fmt.Sprintf("families: %d values for the labels %v", len(values), names))
+	}
+	l := &Labels{values: values}
+	for i := range names {
+		l.pairs = append(l.pairs, &dto.LabelPair{Name: &names[i], Value: &values[i]})
+	}
+	return l
+}
 
 // series is one line of the page.
 type series struct {
@@ -30,6 +47,14 @@ func (p *Page) Set(f int, value float64, l *Labels) {
 	p.series[f] = append(p.series[f], series{value, l})
 }
 
+// Value returns the first line of family f; ok is false where it has none.
+func (p *Page) Value(f int) (value float64, ok bool) {
+	if len(p.series[f]) == 0 {
+		return 0, false
+	}
+	return p.series[f][0].value, true
+}
+
 // Clear takes the families' lines away.
 func (p *Page) Clear(families []int) {
 	for _, f := range families {
@@ -37,7 +62,8 @@ func (p *Page) Clear(families []int) {
 	}
 }
 
-func (p *Page) reset() {
+// Reset empties the page and keeps its memory.
+func (p *Page) Reset() {
 	for f := range p.series {
 		p.series[f] = p.series[f][:0]
 	}
@@ -62,7 +88,7 @@ type cell struct {
 
 func (t *Table) newGathered() *gathered {
 	g := &gathered{
-		Page: Page{series: make([][]series, len(t.metrics))},
+		Page: *t.NewPage(),
 		all:  make([]dto.MetricFamily, len(t.metrics)), cells: make([][]*cell, len(t.metrics)),
 	}
 	for f := range t.metrics {

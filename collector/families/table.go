@@ -47,21 +47,6 @@ func NewTable(metrics []Metric) *Table {
 	return t
 }
 
-// Labels makes the label values of a series of family f, in the order of the
-// metric's labels. They may be used again and again, also for other families
-// with the same label names.
-func (t *Table) Labels(f int, values ...string) *Labels {
-	names := t.metrics[f].Labels
-	if len(names) != len(values) {
-		panic(fmt.Sprintf("families: %s has the labels %v, not %d", t.metrics[f].Name, names, len(values)))
-	}
-	l := &Labels{values: values}
-	for i := range names {
-		l.pairs = append(l.pairs, &dto.LabelPair{Name: &names[i], Value: &values[i]})
-	}
-	return l
-}
-
 // Describe sends every metric's descriptor, for a prometheus.Collector.
 func (t *Table) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range t.descs {
@@ -100,6 +85,9 @@ func (t *Table) get() *gathered {
 	if !pooled {
 		g = t.newGathered()
 	}
-	g.reset()
+	g.Reset()
 	return g
 }
+
+// NewPage makes an empty page, for who wants to fill one himself.
+func (t *Table) NewPage() *Page { return &Page{series: make([][]series, len(t.metrics))} }
