@@ -52,8 +52,13 @@ func BenchmarkDecide(b *testing.B) {
 					d := demands[i%len(demands)]
 					d.Task = taskID(i)
 					made := s.Decide(at(6), d, uint64(i))
-					place(b, s, scheduler.Placement{Demand: d, Node: made.Node, At: at(6), StartTime: scheduler.Absent()})
-					remove(b, s, i-2*nodes)
+					err := s.Place(scheduler.Placement{Demand: d, Node: made.Node, At: at(6), StartTime: scheduler.Absent()})
+					if err == nil {
+						err = s.Remove(taskID(i-2*nodes), scheduler.End{At: at(6), FinishTime: scheduler.Absent()})
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
 					i++
 				}
 				reportRate(b, b.N, cpuTime(b)-before)

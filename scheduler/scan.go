@@ -227,26 +227,32 @@ func (s *State) keyOf(q *query, slot int32) float64 {
 	c := &s.columns
 	class := c.class[slot]
 	s.factors(q, class)
+	group := 0.0
+	if c.traits.Grouped {
+		group = c.nodes[slot].deviation(q.group)
+	}
 	for i := range c.terms {
-		q.costs[i][0] = s.cost(q, i, c.termsOf(i, slot), c.nodes[slot].deviation(q.group), class)
+		q.costs[i][0] = s.cost(q, i, c.termsOf(i, slot), group, class)
 	}
 	return c.key(q, 0)
 }
 
-// oneNode is columns of a single node.
+// oneNode is columns of a single node. It must not be copied once it was used.
 type oneNode struct {
 	room    [5]float32
 	out     [1]float32
-	columns Columns
+	columns Columns // of room
 }
 
 // cost asks a scorer for the cost of a single node.
 func (o *oneNode) cost(scorer Scorer, t Terms, group float32, f *Factors) float32 {
-	o.room = [...]float32{t[0], t[1], t[2], t[3], group}
-	for i := range o.columns.Term {
-		o.columns.Term[i] = o.room[i : i+1]
+	if o.columns.Group == nil {
+		for i := range o.columns.Term {
+			o.columns.Term[i] = o.room[i : i+1]
+		}
+		o.columns.Group = o.room[4:5]
 	}
-	o.columns.Group = o.room[4:5]
+	o.room = [...]float32{t[0], t[1], t[2], t[3], group}
 	scorer.Costs(&o.columns, f, o.out[:])
 	return o.out[0]
 }
