@@ -10,6 +10,9 @@ type meter struct {
 	last   float64 // cores, since the reading before
 	square float64 // cores², mean square of last, older ones counting less
 	weight float64 // of all that square is made of
+	recent average // cores, over recentTau
+	lately average // cores, over latelyTau
+	look   look
 	life   float64 // seconds from the start to the last reading
 
 	cpu   float64 // seconds of CPU, at the last reading; absent before
@@ -42,6 +45,7 @@ func (t *placed) measure(r *TaskReading, clock float64) {
 	since, used := clock-m.clock, r.CpuSeconds-m.cpu
 	if !Known(m.clock) || used < 0 { // the first look at this run of the task
 		since, used = life, r.CpuSeconds
+		m.look.taken = false
 	}
 	if !(since > 0) {
 		return
@@ -51,7 +55,19 @@ func (t *placed) measure(r *TaskReading, clock float64) {
 	added := 1 - decay(since, varianceTau)
 	m.weight = kept + added
 	m.square += (m.last*m.last - m.square) * added / m.weight
+	m.recent.add(m.last, since, recentTau)
+	m.lately.add(m.last, since, latelyTau)
 	m.cpu, m.clock = r.CpuSeconds, clock
+}
+
+// average is of a use, spans long ago counting exponentially less.
+type average struct{ mean, weight float64 }
+
+// add takes in what was used over the last so many seconds.
+func (a *average) add(cores, seconds, tau float64) {
+	kept := decay(seconds, tau)
+	a.weight = a.weight*kept + 1 - kept
+	a.mean += (cores - a.mean) * (1 - kept) / a.weight
 }
 
 // used is how many cores the task used, by its readings or else by its kind's.
@@ -59,7 +75,7 @@ func (t *placed) used() float64 {
 	if !Known(t.meter.mean) {
 		return t.expects.mean
 	}
-	return (t.meter.last + t.meter.mean) / 2
+	return (t.meter.last + t.meter.lately.mean) / 2
 }
 
 // momentsTau is over how many seconds a node's mean and deviation look back:

@@ -66,10 +66,11 @@ type predictor struct {
 	names  []string // of byName, in a ring
 	oldest int      // in names
 	all    shares
+	blend  blend
 }
 
 func newPredictor() predictor {
-	return predictor{byCpu: make(map[int64]*shares), byName: make(map[string]*shares)}
+	return predictor{byCpu: make(map[int64]*shares), byName: make(map[string]*shares), blend: newBlend()}
 }
 
 // shares returns what a task of the kind is expected to use of its request: the
@@ -100,6 +101,7 @@ func (p *predictor) predict(k kind) estimate {
 
 // learn replaces what was known of the task's use by what is.
 func (p *predictor) learn(t *placed) {
+	t.meter.teach(&p.blend, p.predict(t.kind).mean)
 	is := t.meter.shares(t.kind.cpu)
 	if t.kind.cpu <= 0 || is == t.taught {
 		return
@@ -147,9 +149,10 @@ const (
 	// more of the weights of which its kind's has varianceWeight.
 	varianceSpan   = 300
 	varianceWeight = 3
-	// changed is how likely a measured task is taken to change its ways and
-	// use what one of its kind does.
-	changed = 0.1
+	// changed is how likely a measured task is taken to change its ways before
+	// it ends, and to use what one of its kind does: for the variance. What it
+	// means for the mean is learned.
+	changed = 0.3
 	// settling is after how many seconds a task's own figures count as much
 	// as its kind's: starting up is not what it will go on doing.
 	settling = 30
@@ -163,23 +166,21 @@ func (m *meter) estimate(k kind, p *predictor) estimate {
 	if !Known(m.mean) {
 		return prior
 	}
-	own := (m.last + m.mean) / 2
+	own, kinds := p.blend.own(m.averages())
 	c := cores(k.cpu)
 	n := m.life / varianceSpan
-	within := (n*m.variance() + varianceWeight*p.shares(k).within*c*c) / (n + varianceWeight)
-	a := max(changed, settling/(settling+m.life))
+	within := (n*m.variance(own) + varianceWeight*p.shares(k).within*c*c) / (n + varianceWeight)
+	young := settling / (settling + m.life)
+	a, b := max(kinds, young), max(changed, young)
 	apart := own - prior.mean
 	return estimate{
 		mean:     (1-a)*own + a*prior.mean,
-		variance: (1-a)*within + a*prior.variance + a*(1-a)*apart*apart,
+		variance: (1-b)*within + b*prior.variance + b*(1-b)*apart*apart,
 	}
 }
 
-// variance is the task's own, around its expected use, in cores².
-func (m *meter) variance() float64 {
-	own := (m.last + m.mean) / 2
-	return max(0, m.square-own*own)
-}
+// variance is the task's own, around what it is expected to use, in cores².
+func (m *meter) variance(own float64) float64 { return max(0, m.square-own*own) }
 
 // shares returns what is known of the task's use of its request.
 func (m *meter) shares(cpu int64) shares {
@@ -187,7 +188,7 @@ func (m *meter) shares(cpu int64) shares {
 		return shares{}
 	}
 	c := cores(cpu)
-	return shares{tasks: 1, mean: m.mean / c, square: m.mean * m.mean / (c * c), within: m.variance() / (c * c)}
+	return shares{tasks: 1, mean: m.mean / c, square: m.mean * m.mean / (c * c), within: m.variance((m.last+m.lately.mean)/2) / (c * c)}
 }
 
 // decay returns how much of a weight is left after so many seconds.
