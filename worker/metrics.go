@@ -32,6 +32,8 @@ const (
 	overcommitCpu
 	taskCpu
 	taskMemory
+	taskOOMKills
+	taskRestarts
 	taskStart
 	tasks
 	tasksGeneration
@@ -53,6 +55,8 @@ func newMetrics() *families.Table {
 		overcommitCpu:     {Name: "cube_overcommit_cpu_ratio", Help: "How many times the allocatable CPU cores the CPU requests of tasks may total.", Kind: families.Gauge},
 		taskCpu:           {Name: "cube_task_cpu_seconds_total", Help: "CPU time that the running task has used.", Kind: families.Counter, Labels: taskLabelNames},
 		taskMemory:        {Name: "cube_task_memory_bytes", Help: "Memory that the running task uses, without reclaimable file pages.", Kind: families.Gauge, Labels: taskLabelNames},
+		taskOOMKills:      {Name: "cube_task_oom_kills_total", Help: "Runs of tasks that ended by being killed for want of memory, since the worker started.", Kind: families.Counter},
+		taskRestarts:      {Name: "cube_task_restarts_total", Help: "Restarts of tasks by their policy, since the worker started.", Kind: families.Counter},
 		taskStart:         {Name: "cube_task_start_time_seconds", Help: "When the running task started, on the worker's clock.", Kind: families.Gauge, Labels: taskLabelNames},
 		tasks:             {Name: "cube_tasks", Help: "Tasks on this worker by state.", Kind: families.Gauge, Labels: stateLabelNames},
 		tasksGeneration:   {Name: "cube_tasks_generation", Help: "A number that grows with every change of any task.", Kind: families.Gauge},
@@ -115,6 +119,8 @@ func (c *collector) fill(p *families.Page) {
 	for _, s := range c.states {
 		p.Set(tasks, float64(now.states[s.state]), s.labels)
 	}
+	p.Set(taskOOMKills, float64(now.oomKills), nil)
+	p.Set(taskRestarts, float64(now.restarts), nil)
 	p.Set(tasksGeneration, float64(now.roster.generation), nil)
 	c.worker.usages(now.roster.running, func(r *rostered, usage Usage, known bool) {
 		p.Set(taskStart, r.start, r.labels)

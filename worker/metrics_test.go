@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -65,6 +66,12 @@ cube_task_cpu_seconds_total{name="web",task="%[1]s"} 1
 # HELP cube_task_memory_bytes Memory that the running task uses, without reclaimable file pages.
 # TYPE cube_task_memory_bytes gauge
 cube_task_memory_bytes{name="web",task="%[1]s"} 1.048576e+06
+# HELP cube_task_oom_kills_total Runs of tasks that ended by being killed for want of memory, since the worker started.
+# TYPE cube_task_oom_kills_total counter
+cube_task_oom_kills_total 0
+# HELP cube_task_restarts_total Restarts of tasks by their policy, since the worker started.
+# TYPE cube_task_restarts_total counter
+cube_task_restarts_total 0
 # HELP cube_task_start_time_seconds When the running task started, on the worker's clock.
 # TYPE cube_task_start_time_seconds gauge
 cube_task_start_time_seconds{name="web",task="%[1]s"} %[3]d
@@ -103,6 +110,38 @@ func TestMetricsWithoutCapacity(t *testing.T) {
 			if got := testutil.CollectAndCount(m.Collector(), name); got != want {
 				t.Errorf("%s: %d series; want %d", name, got, want)
 			}
+		}
+	})
+}
+
+// Restarts by policy and kills for memory are counted, also of tasks that are
+// gone by the time of the scrape.
+func TestRestartsAndOOMKillsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := boot(t, nil)
+		looping, killed := uuid.New(), uuid.New()
+		event := startOf(looping, 1)
+		event.Task.RestartPolicy = task.RestartAlways
+		m.submit(event)
+		m.submit(startOf(killed, 1))
+		m.settle(killed)
+		m.runtime.Kill(keyOf(killed, 1, 0))
+		for restart := range 3 {
+			m.settle(looping)
+			m.runtime.Exit(keyOf(looping, 1, restart), 1)
+			pass(2 * time.Minute)
+		}
+		wantState(t, m.settle(killed), task.Failed)
+		want := `
+# HELP cube_task_oom_kills_total Runs of tasks that ended by being killed for want of memory, since the worker started.
+# TYPE cube_task_oom_kills_total counter
+cube_task_oom_kills_total 1
+# HELP cube_task_restarts_total Restarts of tasks by their policy, since the worker started.
+# TYPE cube_task_restarts_total counter
+cube_task_restarts_total 3
+`
+		if err := testutil.CollectAndCompare(m.Collector(), strings.NewReader(want), "cube_task_oom_kills_total", "cube_task_restarts_total"); err != nil {
+			t.Error(err)
 		}
 	})
 }

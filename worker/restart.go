@@ -56,12 +56,17 @@ func (w *Worker) ended(ctx context.Context, e *entry, key Key, exit Exit) error 
 		return err
 	}
 	t := &after.Task
+	w.mu.Lock()
+	if exit.OOMKilled {
+		w.oomKills++
+	}
+	if !t.State.Ended() {
+		w.restarts++
+		e.stale = append(e.stale, key) // its output is kept until the next run starts
+	}
+	w.mu.Unlock()
 	if t.State.Ended() {
 		w.wakeRetire()
-	} else {
-		w.mu.Lock()
-		e.stale = append(e.stale, key) // its output is kept until the next run starts
-		w.mu.Unlock()
 	}
 	w.log.Info("Task's run ended", "task", t.ID, "name", t.Name, "run", key, "state", t.State, "exit_code", codeText(exit.Code), "error", t.Error)
 	return nil

@@ -30,6 +30,8 @@ type rosterCache struct{ last atomic.Pointer[roster] }
 type observation struct {
 	allocated task.Resources
 	states    [len(task.States)]int
+	oomKills  uint64
+	restarts  uint64
 	roster    *roster
 }
 
@@ -37,7 +39,7 @@ type observation struct {
 func (c *collector) observe() observation {
 	w := c.worker
 	w.mu.Lock()
-	now := observation{allocated: w.promised.resources(), states: w.states}
+	now := observation{allocated: w.promised.resources(), states: w.states, oomKills: w.oomKills, restarts: w.restarts}
 	if last := c.roster.last.Load(); last != nil && last.generation == w.generation {
 		w.mu.Unlock()
 		now.roster = last

@@ -39,6 +39,8 @@ type Worker struct {
 	holding    int                     // how many entries hold anything
 	states     [len(task.States)]int   // tasks in each state, without tombstones
 	tombstones int
+	oomKills   uint64 // runs that ended so, in this life
+	restarts   uint64 // by policy, in this life
 	generation uint64
 	changed    chan struct{} // closed and replaced at every change
 	unusable   error         // why the runtime cannot be used; nil: it can
