@@ -11,8 +11,28 @@ import (
 // once. It is guarded by Loop.mu.
 type lane struct {
 	limit   int
+	want    int // how many workers there may be now; at most limit
 	workers int
 	queue   []*target
+}
+
+// usualWorkers is how many healthy targets are scraped at once where those
+// answer in time. Few workers that go on cost less than many that begin with
+// every slot and grow their stacks, and do not ask all of a slot at once.
+const usualWorkers = 64
+
+// adapt lets a lane that fell behind its slot have twice as many workers, and
+// one that kept up lose some of those again.
+func (l *Loop) adapt(ctx context.Context, group *errgroup.Group, lane *lane) {
+	usual := min(usualWorkers, lane.limit)
+	if len(lane.queue) == 0 {
+		lane.want -= (lane.want - usual) / 8
+		return
+	}
+	lane.want = min(2*lane.want, lane.limit)
+	for range lane.want - lane.workers {
+		l.staff(ctx, group, lane)
+	}
 }
 
 // queueSlot queues the targets of a slot. One whose last scrape has not ended
@@ -20,6 +40,7 @@ type lane struct {
 func (l *Loop) queueSlot(ctx context.Context, group *errgroup.Group, slot int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.adapt(ctx, group, &l.healthy)
 	for _, t := range l.slots[slot] {
 		if t.busy {
 			l.metrics.scrapes[Skipped].Inc()
@@ -61,7 +82,7 @@ func (l *Loop) queue(ctx context.Context, group *errgroup.Group, t *target) {
 // staff starts a worker in the lane if there is work and room for one. The
 // caller holds l.mu.
 func (l *Loop) staff(ctx context.Context, group *errgroup.Group, lane *lane) {
-	if len(lane.queue) == 0 || lane.workers >= lane.limit {
+	if len(lane.queue) == 0 || lane.workers >= lane.want {
 		return
 	}
 	lane.workers++

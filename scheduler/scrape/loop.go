@@ -55,7 +55,9 @@ func New(config Config) (*Loop, error) {
 		patience: config.Timeout / 8,
 	}
 	l.suspect.limit = max(1, config.Concurrency/2)
+	l.suspect.want = l.suspect.limit
 	l.healthy.limit = max(1, config.Concurrency-l.suspect.limit)
+	l.healthy.want = min(usualWorkers, l.healthy.limit)
 	for _, s := range config.Sources {
 		if l.sources[s.Name], err = compile(s); err != nil {
 			return nil, err
