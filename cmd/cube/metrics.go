@@ -22,7 +22,7 @@ func (f *webFlags) metricsHandler(log *slog.Logger, sources ...prometheus.Collec
 	if err != nil {
 		return nil, err
 	}
-	return f.instrument(registry, f.page(log, prometheus.ToTransactionalGatherer(registry))), nil
+	return f.instrument(registry, f.page(log, prometheus.ToTransactionalGatherer(registry), web.NewPlaces(f.maxRequests))), nil
 }
 
 // registry has the sources and, unless left out, the program's own runtime.
@@ -39,10 +39,8 @@ func (f *webFlags) registry(sources ...prometheus.Collector) (*prometheus.Regist
 	return registry, nil
 }
 
-// instrument counts the scrapes, unless that is left out, and bounds how many
-// are answered at the same time.
+// instrument counts the scrapes, unless that is left out.
 func (f *webFlags) instrument(registry *prometheus.Registry, handler http.Handler) http.Handler {
-	handler = web.LimitInFlight(handler, f.maxRequests)
 	if f.noOwnMetrics {
 		return handler
 	}
@@ -51,8 +49,8 @@ func (f *webFlags) instrument(registry *prometheus.Registry, handler http.Handle
 
 // page serves one page in the format and the compression that the client asks
 // for.
-func (f *webFlags) page(log *slog.Logger, gatherer prometheus.TransactionalGatherer) http.Handler {
-	return web.NewMetrics(gatherer, slog.NewLogLogger(log.Handler(), slog.LevelError))
+func (f *webFlags) page(log *slog.Logger, gatherer prometheus.TransactionalGatherer, places web.Places) http.Handler {
+	return web.NewMetrics(gatherer, slog.NewLogLogger(log.Handler(), slog.LevelError), places)
 }
 
 // measuredMachine is a page's machine: whole, or narrowed to some of its sources.
@@ -66,7 +64,7 @@ type measuredMachine interface {
 type workerPage struct {
 	machine measuredMachine
 	tasks   prometheus.TransactionalGatherer // nil where it takes none
-	who     prometheus.Collector // who the worker is, which never changes
+	who     prometheus.Collector             // who the worker is, which never changes
 }
 
 // workerPage serves a worker's page: the machine, its tasks, who it is and,
@@ -92,7 +90,8 @@ func (f *webFlags) workerPage(log *slog.Logger, p workerPage) (http.Handler, err
 	with := func(machine prometheus.TransactionalGatherer) prometheus.TransactionalGatherer {
 		return families.Merge(append([]prometheus.TransactionalGatherer{machine}, beside...)...)
 	}
-	whole := f.page(log, with(p.machine))
+	places := web.NewPlaces(f.maxRequests)
+	whole := f.page(log, with(p.machine), places)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "" {
 			whole.ServeHTTP(w, r)
@@ -108,7 +107,7 @@ func (f *webFlags) workerPage(log *slog.Logger, p workerPage) (http.Handler, err
 		if len(collect) == 0 {
 			narrow = with(narrow)
 		}
-		f.page(log, narrow).ServeHTTP(w, r)
+		f.page(log, narrow, places).ServeHTTP(w, r)
 	})
 	return f.instrument(registry, handler), nil
 }

@@ -28,6 +28,7 @@ type Metrics struct {
 	gatherer prometheus.TransactionalGatherer
 	promhttp http.Handler // for requests that are not for the whole page
 	log      promhttp.Logger
+	places   Places
 	choices  choices
 	buffers  sync.Pool // of *buffers
 }
@@ -44,45 +45,40 @@ type buffers struct {
 const largestKept = 1 << 20
 
 // NewMetrics makes the handler. What cannot be gathered is left out and said to
-// the log; a page that nothing is left of is 500. All metrics and labels have to
-// have names in the classic form (letters, digits, "_", and ":").
-func NewMetrics(gatherer prometheus.TransactionalGatherer, log promhttp.Logger) *Metrics {
+// the log; a page that nothing is left of is 500, one more than there are places
+// for is 503. All metrics and labels have to have names in the classic form
+// (letters, digits, "_", and ":").
+func NewMetrics(gatherer prometheus.TransactionalGatherer, log promhttp.Logger, places Places) *Metrics {
 	opts := promhttp.HandlerOpts{ErrorLog: log, ErrorHandling: promhttp.ContinueOnError, EnableOpenMetrics: true}
 	return &Metrics{
-		gatherer: gatherer, log: log, promhttp: promhttp.HandlerForTransactional(gatherer, opts),
+		gatherer: gatherer, log: log, places: places, promhttp: promhttp.HandlerForTransactional(gatherer, opts),
 		choices: choices{handler: promhttp.HandlerForTransactional(nothing{}, opts)},
 	}
 }
 
 // ServeHTTP implements http.Handler.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.RawQuery != "" { // "name[]" narrows the page
-		m.promhttp.ServeHTTP(w, r)
+	if !m.places.take() {
+		m.places.refuse(w)
 		return
 	}
-	chosen := m.choices.of(r)
-	families, done, err := m.gatherer.Gather()
-	defer done()
-	if err != nil {
-		m.log.Println("error gathering metrics:", err)
-		if len(families) == 0 {
-			http.Error(w, "An error has occurred while serving metrics:\n\n"+err.Error(), http.StatusInternalServerError)
-			return
-		}
+	leave := sync.OnceFunc(m.places.leave)
+	defer leave()
+	if r.URL.RawQuery != "" && r.URL.Query().Has("name[]") { // narrows the page
+		m.promhttp.ServeHTTP(w, r)
+		return
 	}
 	b, kept := m.buffers.Get().(*buffers)
 	if !kept {
 		b = &buffers{}
 	}
 	defer m.keep(b)
-	m.encode(b, families, chosen.format)
-	body := []byte(b.plain)
-	if pack := b.packer(chosen.encoding); pack != nil {
-		if err := pack(); err != nil {
-			http.Error(w, "The page cannot be compressed: "+err.Error(), http.StatusInternalServerError)
-			return
-		}
-		body = b.packed.Bytes()
+	chosen := m.choices.of(r)
+	body, err := m.page(b, chosen)
+	leave()
+	if err != nil {
+		http.Error(w, "An error has occurred while serving metrics:\n\n"+err.Error(), http.StatusInternalServerError)
+		return
 	}
 	header := w.Header()
 	for name, values := range chosen.header {
@@ -90,6 +86,27 @@ func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	_, _ = w.Write(body) // a client that has left needs no page
+}
+
+// page gathers and encodes the page. It is b's.
+func (m *Metrics) page(b *buffers, chosen *choice) ([]byte, error) {
+	families, done, err := m.gatherer.Gather()
+	defer done()
+	if err != nil {
+		m.log.Println("error gathering metrics:", err)
+		if len(families) == 0 {
+			return nil, err
+		}
+	}
+	m.encode(b, families, chosen.format)
+	pack := b.packer(chosen.encoding)
+	if pack == nil {
+		return b.plain, nil
+	}
+	if err := pack(); err != nil {
+		return nil, err
+	}
+	return b.packed.Bytes(), nil
 }
 
 // encode writes the page. A family that cannot be encoded is left out.
@@ -233,21 +250,39 @@ type nothing struct{}
 // Gather implements prometheus.TransactionalGatherer.
 func (nothing) Gather() ([]*dto.MetricFamily, func(), error) { return nil, func() {}, nil }
 
-// LimitInFlight answers so many requests at the same time and no more: others
-// are told to come again (503). 0 is no limit.
-func LimitInFlight(handler http.Handler, limit int) http.Handler {
-	if limit <= 0 {
-		return handler
+// Places bounds how many pages are made at the same time. One that is made and on
+// its way to a slow client takes no place. nil is no bound.
+type Places chan struct{}
+
+// NewPlaces makes so many; 0 is no bound.
+func NewPlaces(n int) Places {
+	if n <= 0 {
+		return nil
 	}
-	places := make(chan struct{}, limit)
-	refusal := "Limit of concurrent requests reached (" + strconv.Itoa(limit) + "), try again later."
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
-			handler.ServeHTTP(w, r)
-		default:
-			http.Error(w, refusal, http.StatusServiceUnavailable)
-		}
-	})
+	return make(Places, n)
+}
+
+// take reports whether there was a place, which is given back by leave.
+func (p Places) take() bool {
+	if p == nil {
+		return true
+	}
+	select {
+	case p <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p Places) leave() {
+	if p != nil {
+		<-p
+	}
+}
+
+// refuse tells a client to come again.
+func (p Places) refuse(w http.ResponseWriter) {
+	text := "Limit of concurrent requests reached (" + strconv.Itoa(cap(p)) + "), try again later."
+	http.Error(w, text, http.StatusServiceUnavailable)
 }

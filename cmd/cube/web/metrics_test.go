@@ -72,7 +72,7 @@ func ask(t testing.TB, handler http.Handler, accept, encoding string) (*http.Res
 // compression, with the same headers.
 func TestMetricsAreWhatPromhttpServes(t *testing.T) {
 	gatherer := figures(t)
-	lean := web.NewMetrics(gatherer, log.New(t.Output(), "", 0))
+	lean := web.NewMetrics(gatherer, log.New(t.Output(), "", 0), nil)
 	theirs := promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	accepts := []string{
 		"", "*/*", "text/plain;version=0.0.4", "application/json", "nonsense;;;q=",
@@ -99,7 +99,7 @@ func TestMetricsAreWhatPromhttpServes(t *testing.T) {
 
 // Many clients at once, of every kind, each get a whole page of their own.
 func TestManyClientsAtOnce(t *testing.T) {
-	handler := web.NewMetrics(figures(t), log.New(t.Output(), "", 0))
+	handler := web.NewMetrics(figures(t), log.New(t.Output(), "", 0), nil)
 	_, want := ask(t, handler, "", "identity")
 	var group sync.WaitGroup
 	for i := range 64 {
@@ -128,34 +128,68 @@ func TestMetricsThatCannotBeGathered(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said strings.Builder
-	response, text := ask(t, web.NewMetrics(failing{families}, log.New(&said, "", 0)), "", "")
+	response, text := ask(t, web.NewMetrics(failing{families}, log.New(&said, "", 0), nil), "", "")
 	if response.StatusCode != http.StatusOK || !strings.Contains(text, "cpu_seconds_total 12.5") || !strings.Contains(said.String(), "no such file") {
 		t.Errorf("what there is: %s, %q, log %q", response.Status, text, &said)
 	}
-	response, text = ask(t, web.NewMetrics(failing{}, log.New(&said, "", 0)), "", "")
+	response, text = ask(t, web.NewMetrics(failing{}, log.New(&said, "", 0), nil), "", "")
 	if response.StatusCode != http.StatusInternalServerError || !strings.Contains(text, "no such file") {
 		t.Errorf("nothing: %s, %q", response.Status, text)
 	}
 }
 
-func TestRequestsInFlightAreBounded(t *testing.T) {
-	entered, leave := make(chan struct{}), make(chan struct{})
-	handler := web.LimitInFlight(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		entered <- struct{}{}
-		<-leave
-	}), 2)
+// waiting gathers when it is let.
+type waiting struct{ entered, leave chan struct{} }
+
+func (w waiting) Gather() ([]*dto.MetricFamily, func(), error) {
+	w.entered <- struct{}{}
+	<-w.leave
+	return nil, func() {}, nil
+}
+
+func TestPagesAreBoundedInNumber(t *testing.T) {
+	gatherer := waiting{make(chan struct{}), make(chan struct{})}
+	handler := web.NewMetrics(gatherer, log.New(t.Output(), "", 0), web.NewPlaces(2))
 	var group sync.WaitGroup
 	for range 2 {
 		group.Go(func() { ask(t, handler, "", "") })
-		<-entered
+		<-gatherer.entered
 	}
 	if response, text := ask(t, handler, "", ""); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "(2)") {
 		t.Errorf("a third: %s, %q", response.Status, text)
 	}
-	close(leave)
+	close(gatherer.leave)
 	group.Wait()
-	go func() { <-entered }()
+	go func() { <-gatherer.entered }()
 	if response, _ := ask(t, handler, "", ""); response.StatusCode != http.StatusOK {
 		t.Errorf("after they have left: %s", response.Status)
+	}
+}
+
+// stalled is a client that reads nothing until it is let.
+type stalled struct {
+	http.ResponseWriter
+	writing, read chan struct{}
+}
+
+func (s stalled) Write(p []byte) (int, error) {
+	close(s.writing)
+	<-s.read
+	return s.ResponseWriter.Write(p)
+}
+
+// A client that does not read keeps no other waiting: its page is made, and
+// takes no place.
+func TestSlowClientTakesNoPlace(t *testing.T) {
+	handler := web.NewMetrics(figures(t), log.New(t.Output(), "", 0), web.NewPlaces(1))
+	slow := stalled{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	var group sync.WaitGroup
+	group.Go(func() { handler.ServeHTTP(slow, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)) })
+	<-slow.writing
+	_, other := ask(t, handler, "", "")
+	close(slow.read)
+	group.Wait()
+	if own := slow.ResponseWriter.(*httptest.ResponseRecorder).Body.String(); own != other || len(own) < 1000 {
+		t.Errorf("the slow client got %d bytes, the other %d", len(own), len(other))
 	}
 }
