@@ -14,6 +14,7 @@ import (
 // a cell are alike (see splitter); no result depends on it.
 type columns struct {
 	cfg     *Config
+	scorers []WeightedScorer // the policy's, of the base
 	traits  Traits
 	bounded bool
 
@@ -66,7 +67,7 @@ func (c *columns) init(cfg *Config) {
 	c.classOf = make(map[Capacity]int32)
 	c.terms = make([][4][]float32, len(cfg.Policy.Scorers))
 	c.least = make([][4][]float32, len(cfg.Policy.Scorers))
-	c.base = 2
+	c.rebase(2)
 	c.pages = make(pages)
 	c.until = math.MaxInt64
 }
@@ -121,7 +122,7 @@ func (c *columns) settle(now Instant) {
 		}
 	}
 	if base := float64(max(2, c.up)); c.traits.Based && base != c.base {
-		c.base = base
+		c.rebase(base)
 		c.touchAll()
 	}
 	for _, n := range c.dirty {
@@ -134,6 +135,10 @@ func (c *columns) settle(now Instant) {
 	c.dirty = c.dirty[:0]
 	c.tightenDirty()
 	c.settled = now
+}
+
+func (c *columns) rebase(base float64) {
+	c.base, c.scorers = base, c.cfg.Policy.ofBase(base)
 }
 
 func (c *columns) touchAll() {
@@ -208,15 +213,18 @@ func (c *columns) refresh(slot int, now Instant) {
 		b.room[r] = min(b.room[r], room)
 	}
 	n.figures(now, c.cfg, &c.figures)
-	for i, scorer := range c.cfg.Policy.Scorers {
+	for i, scorer := range c.scorers {
 		terms := scorer.Terms(&c.figures, c.base)
 		for t := range terms {
 			c.setTerm(i, t, slot, terms[t])
 		}
 	}
-	if capacity := c.figures.Capacity(); capacity != c.classes[c.class[slot]] {
-		c.class[slot] = c.classify(capacity)
-		b.dirty, c.spans = true, nil
+	if n.reread {
+		n.reread = false
+		if capacity := c.figures.Capacity(); capacity != c.classes[c.class[slot]] {
+			c.class[slot] = c.classify(capacity)
+			b.dirty, c.spans = true, nil
+		}
 	}
 	if c.traits.Grouped {
 		c.pages.write(slot, n)

@@ -111,7 +111,7 @@ func (s *State) factors(q *query, class int32) {
 	}
 	q.made[class] = q.number
 	c := &s.columns
-	for i, scorer := range c.cfg.Policy.Scorers {
+	for i, scorer := range c.scorers {
 		q.factors[i][class] = scorer.Factors(&q.asked, c.classes[class], c.base)
 	}
 }

@@ -19,7 +19,7 @@ type place struct {
 // sort gives every node its slot, and all columns their length.
 func (c *columns) sort(now Instant) {
 	places := c.byClass(c.ranked(now))
-	scorer := c.cfg.Policy.Scorers[0]
+	scorer := c.scorers[0]
 	for from := 0; from < len(places); {
 		class := places[from].class
 		to := from + 1
@@ -55,7 +55,7 @@ func (c *columns) ranked(now Instant) []place {
 	}
 	c.classes = c.classes[:0]
 	clear(c.classOf)
-	scorer := c.cfg.Policy.Scorers[0]
+	scorer := c.scorers[0]
 	places := make([]place, len(c.nodes))
 	for i, n := range c.nodes {
 		n.figures(now, c.cfg, &c.figures)

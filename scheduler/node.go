@@ -36,6 +36,7 @@ type node struct {
 	turn  uint64
 
 	read    bool
+	reread  bool    // since the columns were brought up to date
 	reading Reading // without Tasks
 	limits  limits  // by the reading
 	usage   moments // of CpuUsage
@@ -223,7 +224,7 @@ func (n *node) clockAt(at Instant) float64 {
 // observe takes a new reading in: what of each task it holds is reckoned anew.
 func (n *node) observe(r *Reading, overcommit float64, task func(*TaskReading) *placed, p *predictor) {
 	since := r.At - n.reading.At
-	n.reading, n.read = *r, true
+	n.reading, n.read, n.reread = *r, true, true
 	n.reading.Tasks = nil
 	n.limits = r.limits(overcommit)
 	for i := range r.Tasks {

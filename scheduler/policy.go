@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Policy says which of the nodes that pass the filters is best.
@@ -58,6 +59,12 @@ type Bounder interface {
 	// Bounds writes for each of the nodes what none costs less than that has
 	// terms no less than these, whatever its group.
 	Bounds(t *Columns, f *Factors, out []float32)
+}
+
+// Baser is a scorer that reckons faster once it knows the base: OfBase returns
+// one that has ready what follows from it, and gives the same results.
+type Baser interface {
+	OfBase(base float64) Scorer
 }
 
 // Traits are what the state may count on of a scorer.
@@ -130,6 +137,17 @@ func (p *Policy) bounded() bool {
 		}
 	}
 	return true
+}
+
+// ofBase returns the scorers with what follows from the base ready.
+func (p *Policy) ofBase(base float64) []WeightedScorer {
+	scorers := slices.Clone(p.Scorers)
+	for i := range scorers {
+		if baser, is := scorers[i].Scorer.(Baser); is {
+			scorers[i].Scorer = baser.OfBase(base)
+		}
+	}
+	return scorers
 }
 
 // traits returns what holds of any of the scorers.

@@ -10,7 +10,7 @@ func (s *State) record(q *query) (d Decision) {
 		return d
 	}
 	var components []Component
-	d.Candidates, components = made(q.best.n, len(s.cfg.Policy.Scorers))
+	d.Candidates, components = made(q.best.n, len(s.columns.scorers))
 	for i := range d.Candidates {
 		components = s.describe(q, q.best.list[i].slot, &d.Candidates[i], components)
 	}
@@ -65,7 +65,7 @@ func (s *State) describe(q *query, slot int32, into *Candidate, room []Component
 		c.figures.CpuGroup = n.deviation(q.group)
 	}
 	s.factors(q, c.class[slot])
-	scorers := c.cfg.Policy.Scorers
+	scorers := c.scorers
 	into.Node, into.Components = n.Name, room[:len(scorers):len(scorers)]
 	for i := range scorers {
 		w := &scorers[i]

@@ -133,7 +133,7 @@ func (s *State) boundSpan(q *query, from, to int, class int32) {
 	c := &s.columns
 	s.factors(q, class)
 	q.columns.Group = none[:to-from]
-	for k, scorer := range c.cfg.Policy.Scorers {
+	for k, scorer := range c.scorers {
 		for t := range q.columns.Term {
 			q.columns.Term[t] = c.least[k][t][from:to]
 		}
@@ -171,11 +171,11 @@ func (s *State) costs(q *query, b *block, start, many int) {
 		}
 		s.factors(q, r.class)
 		q.columns.Group = groups[from-start : to-start]
-		for k := range c.cfg.Policy.Scorers {
+		for k := range c.scorers {
 			for t := range q.columns.Term {
 				q.columns.Term[t] = c.terms[k][t][from:to]
 			}
-			c.cfg.Policy.Scorers[k].Costs(&q.columns, &q.factors[k][r.class], q.costs[k][from-start:to-start])
+			c.scorers[k].Costs(&q.columns, &q.factors[k][r.class], q.costs[k][from-start:to-start])
 		}
 	}
 }
@@ -219,7 +219,7 @@ func (s *State) offer(q *query, slot int, key float64) {
 
 // cost returns one scorer's cost of one node.
 func (s *State) cost(q *query, scorer int, t Terms, group float64, class int32) float32 {
-	return q.one.cost(s.cfg.Policy.Scorers[scorer].Scorer, t, float32(group), &q.factors[scorer][class])
+	return q.one.cost(s.columns.scorers[scorer].Scorer, t, float32(group), &q.factors[scorer][class])
 }
 
 // keyOf returns what a single node is ranked by.
@@ -264,7 +264,7 @@ func (c *columns) key(q *query, k int) float64 {
 		return ranking(float64(q.costs[0][k]))
 	}
 	sum, weights := 0.0, 0.0
-	for i, w := range c.cfg.Policy.Scorers {
+	for i, w := range c.scorers {
 		sum += float64(w.Weight * w.Score(q.costs[i][k], c.base))
 		weights += w.Weight
 	}

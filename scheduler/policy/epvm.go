@@ -21,7 +21,24 @@ import (
 // The score falls with the logarithm of the cost, which grows like the share in
 // use: 100·(1 − ln(1 + cost)/ln(1 + 3(n − 1))), 3(n − 1) being the cost of
 // filling an empty node in one step.
-type EPVM struct{}
+type EPVM struct {
+	// What follows from a base, if it is known before: its logarithm, and
+	// that of 1 and the cost of filling an empty node.
+	base, log, most float64
+}
+
+// OfBase has the logarithms of the base ready.
+func (EPVM) OfBase(base float64) scheduler.Scorer { return epvmOf(base) }
+
+func epvmOf(base float64) EPVM {
+	return EPVM{base: base, log: math.Log(base), most: math.Log1p(3 * (base - 1))}
+}
+
+func (e *EPVM) ready(base float64) {
+	if e.base != base {
+		*e = epvmOf(base)
+	}
+}
 
 // Name is "epvm".
 func (EPVM) Name() string { return "epvm" }
@@ -33,10 +50,10 @@ func (EPVM) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true, 
 const mostUse = 6
 
 // Terms are n^(share in use) of CPU, memory and disk.
-func (EPVM) Terms(n *scheduler.Figures, base float64) scheduler.Terms {
-	log := math.Log(base)
+func (e EPVM) Terms(n *scheduler.Figures, base float64) scheduler.Terms {
+	e.ready(base)
 	power := func(part, whole float64) float32 {
-		return float32(math.Exp(log * min(mostUse, scheduler.Share(part, whole))))
+		return float32(math.Exp(e.log * min(mostUse, scheduler.Share(part, whole))))
 	}
 	return scheduler.Terms{
 		power(n.CpuExpected, n.CpuCores),
@@ -46,10 +63,10 @@ func (EPVM) Terms(n *scheduler.Figures, base float64) scheduler.Terms {
 }
 
 // Factors are n^(share asked for) − 1.
-func (EPVM) Factors(d *scheduler.Asked, c scheduler.Capacity, base float64) scheduler.Factors {
-	log := math.Log(base)
+func (e EPVM) Factors(d *scheduler.Asked, c scheduler.Capacity, base float64) scheduler.Factors {
+	e.ready(base)
 	rise := func(demand, capacity float64) float32 {
-		return float32(math.Expm1(log * asked(demand, capacity)))
+		return float32(math.Expm1(e.log * asked(demand, capacity)))
 	}
 	return scheduler.Factors{
 		rise(d.CpuPredicted, c.CpuCores),
@@ -67,6 +84,7 @@ func (EPVM) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
 }
 
 // Score is as the type says.
-func (EPVM) Score(cost float32, base float64) float64 {
-	return percent(100 * (1 - math.Log1p(float64(cost))/math.Log1p(3*(base-1))))
+func (e EPVM) Score(cost float32, base float64) float64 {
+	e.ready(base)
+	return percent(100 * (1 - math.Log1p(float64(cost))/e.most))
 }
