@@ -96,6 +96,8 @@ func roundTripper(file, tokenFile, name string) (http.RoundTripper, error) {
 }
 
 // resolve finds the task whose ID is id or starts with it, or whose name it is.
+// Of several with the name, the one that has not ended is meant; of ended ones,
+// the last.
 func resolve(ctx context.Context, c *client.Client, id string) (*wire.PlacedTask, error) {
 	if id == "" {
 		return nil, fmt.Errorf("an empty task ID")
@@ -104,26 +106,36 @@ func resolve(ctx context.Context, c *client.Client, id string) (*wire.PlacedTask
 	if err != nil {
 		return nil, err
 	}
-	var found []*wire.PlacedTask
-	for i := range tasks {
-		if strings.HasPrefix(tasks[i].ID.String(), strings.ToLower(id)) {
-			found = append(found, &tasks[i])
-		}
-	}
+	found := keep(tasks, func(t *wire.PlacedTask) bool { return strings.HasPrefix(t.ID.String(), strings.ToLower(id)) })
 	if len(found) == 0 {
-		for i := range tasks {
-			if tasks[i].Name == id {
-				found = append(found, &tasks[i])
-			}
-		}
+		found = named(tasks, id)
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("there is no task %q; cube ps lists them", id)
+		return nil, fmt.Errorf("there is no task %q; cube ps --all lists them", id)
 	case 1:
 		return found[0], nil
 	default:
 		return nil, fmt.Errorf("%q stands for %d tasks, among them %s and %s; give more of the ID",
 			id, len(found), found[0].ID, found[1].ID)
 	}
+}
+
+// named returns the tasks that are meant by a name.
+func named(tasks []wire.PlacedTask, name string) []*wire.PlacedTask {
+	if live := keep(tasks, func(t *wire.PlacedTask) bool { return t.Name == name && !t.State.Ended() }); len(live) > 0 {
+		return live
+	}
+	ended := keep(tasks, func(t *wire.PlacedTask) bool { return t.Name == name })
+	return ended[max(0, len(ended)-1):] // oldest first
+}
+
+func keep(tasks []wire.PlacedTask, wanted func(*wire.PlacedTask) bool) []*wire.PlacedTask {
+	var kept []*wire.PlacedTask
+	for i := range tasks {
+		if wanted(&tasks[i]) {
+			kept = append(kept, &tasks[i])
+		}
+	}
+	return kept
 }

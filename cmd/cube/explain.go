@@ -40,7 +40,7 @@ func (c *cli) explain(ctx context.Context, conn *connection, id string) error {
 
 func (c *cli) printDecision(t *wire.PlacedTask, d *scheduler.Decision) error {
 	fmt.Fprintf(c.stdout, "Task %s asks for %s cores, %s memory, %s disk.\n",
-		named(t), cores(d.Requests.Cpu), d.Requests.Memory, d.Requests.Disk)
+		label(t), cores(d.Requests.Cpu), d.Requests.Memory, d.Requests.Disk)
 	if d.Node == "" {
 		fmt.Fprintf(c.stdout, "No node of %d fits.\n", d.Nodes)
 	} else {
@@ -60,7 +60,7 @@ func (c *cli) printDecision(t *wire.PlacedTask, d *scheduler.Decision) error {
 	return nil
 }
 
-func named(t *wire.PlacedTask) string {
+func label(t *wire.PlacedTask) string {
 	if t.Name == "" {
 		return short(t.ID)
 	}
