@@ -80,7 +80,13 @@ func (s *State) collect(q *query, many int) {
 	q.passes = resized(q.passes, len(c.blocks))
 	q.order = q.order[:0]
 	for i := range c.blocks {
-		s.count(q, i)
+		s.count(q, i, false)
+		passed := q.passes[i]
+		for cell := i * blockCells; passed != 0; cell, passed = cell+1, passed>>cellSize {
+			if passed&cellMask != 0 {
+				q.order = append(q.order, bounded{q.bounds[cell], int32(cell)})
+			}
+		}
 	}
 	pool := worstFirst{list: q.pool[:0], many: many, rank: c.rank}
 	for soonest(q.order); len(q.order) > 0 && !(q.order[0].bound > pool.worst()); next(&q.order) {
@@ -96,20 +102,6 @@ func (s *State) collect(q *query, many int) {
 	q.shown.reset()
 	for k := range q.best.n {
 		s.write(q, k)
-	}
-}
-
-// count filters the nodes of a block, and notes the cells of those that pass.
-func (s *State) count(q *query, i int) {
-	b := &s.columns.blocks[i]
-	q.oldest, q.newest = min(q.oldest, b.oldest), max(q.newest, b.newest)
-	passed := s.pass(q, i, b, b.ready)
-	q.passes[i] = passed
-	q.passed += bits.OnesCount64(passed)
-	for cell := i * blockCells; passed != 0; cell, passed = cell+1, passed>>cellSize {
-		if passed&cellMask != 0 {
-			q.order = append(q.order, bounded{q.bounds[cell], int32(cell)})
-		}
 	}
 }
 

@@ -18,12 +18,13 @@ const (
 
 // block sums up blockSize consecutive slots.
 type block struct {
-	dirty bool   // the sums are to be made anew
-	loose int    // changes since room, oldest and newest were tight bounds
-	ready uint64 // bit set of slots that are ready
-	stale uint64 // and of those that are stale
-	room  [3]int64
-	runs  []run // consecutive slots of one class
+	dirty  bool   // the sums are to be made anew
+	reread bool   // oldest and newest are
+	loose  int    // changes since room was a tight bound
+	ready  uint64 // bit set of slots that are ready
+	stale  uint64 // and of those that are stale
+	room   [3]int64
+	runs   []run // consecutive slots of one class
 	// oldest and newest reading of any that is ready or stale
 	oldest, newest Instant
 }
@@ -76,9 +77,17 @@ func (c *columns) tighten(i int) {
 			}
 		}
 	}
+	c.ages(i)
+}
+
+// ages finds the oldest and the newest reading of a block.
+func (c *columns) ages(i int) {
+	b := &c.blocks[i]
+	from, _ := c.slots(i)
+	b.reread = false
 	b.oldest, b.newest = math.MaxInt64, math.MinInt64
 	for set := b.ready | b.stale; set != 0; set &= set - 1 {
-		at := c.nodes[from+bits.TrailingZeros64(set)].reading.At
+		at := c.readAt[from+bits.TrailingZeros64(set)]
 		b.oldest, b.newest = min(b.oldest, at), max(b.newest, at)
 	}
 }

@@ -24,6 +24,7 @@ type columns struct {
 	room   [3][]int64 // what can still be promised: nanocores, bytes, bytes
 	hash   []uint64
 	class  []int32
+	readAt []Instant
 	terms  [][4][]float32 // by scorer
 	pages  pages
 
@@ -221,6 +222,7 @@ func (c *columns) refresh(slot int, now Instant) {
 	}
 	if n.reread {
 		n.reread = false
+		c.readAt[slot], b.reread = n.reading.At, true
 		if capacity := c.figures.Capacity(); capacity != c.classes[c.class[slot]] {
 			c.class[slot] = c.classify(capacity)
 			b.dirty, c.spans = true, nil
@@ -231,7 +233,6 @@ func (c *columns) refresh(slot int, now Instant) {
 	}
 	n.groups = slices.DeleteFunc(n.groups, func(g groupSum) bool { return g.tasks == 0 })
 	b.loose++
-	b.oldest, b.newest = min(b.oldest, n.reading.At), max(b.newest, n.reading.At)
 }
 
 // setTerm writes a term, and keeps the least of its cell that.

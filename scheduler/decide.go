@@ -34,7 +34,7 @@ type query struct {
 	pageOf int
 
 	bounds []float64 // by cell
-	passes []uint64  // by block: who passed, in a batch
+	passes []uint64  // by block: who passed
 	order  []bounded // cells by bound, in a batch
 	words  words     // of the last refusal
 	pool   []ranked

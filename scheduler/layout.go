@@ -36,7 +36,7 @@ func (c *columns) sort(now Instant) {
 		p.node.slot, p.node.rank = slot, p.rank
 		c.nodes[slot] = p.node
 		c.rank[slot], c.class[slot], c.hash[slot] = p.rank, p.class, p.node.hash
-		c.health[slot] = slotUnread
+		c.health[slot], c.readAt[slot] = slotUnread, p.node.reading.At
 	}
 	clear(c.labels)
 	clear(c.pages)
@@ -108,6 +108,7 @@ func (c *columns) resize(size int) {
 	c.rank = resized(c.rank, size)
 	c.health = resized(c.health, size)
 	c.hash = resized(c.hash, size)
+	c.readAt = resized(c.readAt, size)
 	c.class = resized(c.class, size)
 	for r := range c.room {
 		c.room[r] = resized(c.room[r], size)

@@ -272,6 +272,7 @@ func checkDecision(c *chaos, d scheduler.Demand, seed uint64) {
 	if made.Passed != len(want) || made.Nodes != len(c.model.nodes) {
 		c.t.Fatalf("%d of %d nodes passed, want %d of %d", made.Passed, made.Nodes, len(want), len(c.model.nodes))
 	}
+	checkAges(c, &made)
 	var got, names []string
 	for _, candidate := range made.Candidates {
 		got = append(got, candidate.Node)
@@ -299,6 +300,28 @@ func checkDecision(c *chaos, d scheduler.Demand, seed uint64) {
 	}
 	if fmt.Sprint(counts) != fmt.Sprint(refused) {
 		c.t.Fatalf("refused %v, want %v", counts, refused)
+	}
+}
+
+// checkAges holds the ages of the readings against those of all nodes that
+// have one to go by.
+func checkAges(c *chaos, made *scheduler.Decision) {
+	c.t.Helper()
+	oldest, newest := scheduler.Absent(), scheduler.Absent()
+	for _, n := range c.model.nodes {
+		switch c.model.health(n, at(c.now)) {
+		case scheduler.Ready, scheduler.Stale:
+			age := (at(c.now) - n.reading.At).Seconds()
+			if !(oldest >= age) {
+				oldest = age
+			}
+			if !(newest <= age) {
+				newest = age
+			}
+		}
+	}
+	if made.OldestReading != scheduler.FigureOf(oldest) || made.NewestReading != scheduler.FigureOf(newest) {
+		c.t.Fatalf("readings are %v to %v s old, want %v to %v", made.NewestReading, made.OldestReading, newest, oldest)
 	}
 }
 

@@ -15,54 +15,72 @@ func (s *State) scan(q *query, stale bool) {
 		q.best.reset(c.cfg.Policy.Sample)
 	}
 	s.bound(q, stale)
-	first := argmin(q.bounds) / blockCells
-	if len(c.blocks) > 0 {
-		s.look(q, first, stale)
-	}
+	q.passes = resized(q.passes, len(c.blocks))
 	for i := range c.blocks {
-		if i != first {
-			s.look(q, i, stale)
-		}
+		s.count(q, i, stale)
 	}
 	if c.cfg.Policy.Sample > 0 {
+		for i, passed := range q.passes {
+			s.draw(q, i, passed)
+		}
 		s.priceDrawn(q)
+		return
 	}
-}
-
-func argmin(values []float64) int {
-	at := 0
-	for i, v := range values {
-		if v < values[at] {
-			at = i
+	s.lead(q)
+	for i, passed := range q.passes {
+		if passed != 0 {
+			s.offerCells(q, i, passed)
 		}
 	}
-	return at
 }
 
-// look filters the nodes of a block, and prices those that pass.
-func (s *State) look(q *query, i int, stale bool) {
+// count filters the nodes of a block, and notes who passed.
+func (s *State) count(q *query, i int, stale bool) {
 	c := &s.columns
 	b := &c.blocks[i]
+	if b.reread {
+		c.ages(i)
+	}
 	q.oldest, q.newest = min(q.oldest, b.oldest), max(q.newest, b.newest)
 	candidates := b.ready
 	if stale {
 		candidates = b.stale
 	}
-	passed := s.pass(q, i, b, candidates)
-	if passed == 0 {
-		return
+	q.passes[i] = s.pass(q, i, b, candidates)
+	q.passed += bits.OnesCount64(q.passes[i])
+}
+
+// lead prices the cells with the least bounds: after them, few others can hold
+// one of the best.
+func (s *State) lead(q *query) {
+	leads := [...]bounded{{bound: infinity}, {bound: infinity}, {bound: infinity}, {bound: infinity}}
+	last := len(leads) - 1
+	for cell, bound := range q.bounds {
+		if !(bound < leads[last].bound) {
+			continue
+		}
+		at := last
+		for at > 0 && bound < leads[at-1].bound {
+			leads[at] = leads[at-1]
+			at--
+		}
+		leads[at] = bounded{bound, int32(cell)}
 	}
-	q.passed += bits.OnesCount64(passed)
-	if c.cfg.Policy.Sample > 0 {
-		s.draw(q, i, passed)
-		return
+	for _, l := range leads {
+		block, shift := int(l.cell)/blockCells, l.cell%blockCells*cellSize
+		set := q.passes[block] >> shift & cellMask
+		if set == 0 || l.bound > q.best.worst() || l.bound == infinity {
+			continue
+		}
+		s.price(q, &s.columns.blocks[block], int(l.cell)*cellSize, cellSize, set)
+		q.passes[block] &^= cellMask << shift
 	}
-	s.offerCells(q, i, b, passed)
 }
 
 // offerCells prices the cells of a block that may hold one of the best, those
 // in a row at once, and offers their nodes that passed.
-func (s *State) offerCells(q *query, i int, b *block, passed uint64) {
+func (s *State) offerCells(q *query, i int, passed uint64) {
+	b := &s.columns.blocks[i]
 	worst := q.best.worst()
 	from := -1
 	for k := range blockCells {
