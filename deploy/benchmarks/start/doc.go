@@ -1,0 +1,20 @@
+// Command start compares what it costs to start tasks and to have them: by the
+// real cube worker over HTTP, and bare, by fork and exec or by docker run, in the
+// same run.
+//
+//	go run ./deploy/benchmarks/start
+//	go run ./deploy/benchmarks/start --runtime=docker --sizes=1,10,100
+//
+// The latency of one start is taken in turns, a start by the worker and a bare
+// one after it, so that other load moves both alike: compare medians. It is from
+// the request until the worker says that the task runs, two HTTP requests and two
+// writes to disk included; a bare start is over when exec has succeeded, or when
+// docker run --detach has returned.
+//
+// Then as many tasks as a size says are started at once, and all have come to run
+// when the time is taken. Memory is what the machine has less of in the end, by
+// MemAvailable, for a task; the tasks themselves are the same either way.
+//
+// It starts programs, so it needs Linux, the right to make cgroups and, for
+// Docker, an engine, into which it imports an image of its own.
+package main

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"cube/worker/client"
+	"cube/worker/task"
+)
+
+// worker is a real cube worker, asked over HTTP.
+type worker struct {
+	cmd    *exec.Cmd
+	client *client.Client
+	image  string // of Docker tasks
+
+	mu      sync.Mutex // guards started
+	started []uuid.UUID
+}
+
+// startWorker starts the program and waits until it says where it listens.
+func startWorker(ctx context.Context, c config, dir, image string) (*worker, error) {
+	w := &worker{image: image}
+	w.cmd = exec.CommandContext(ctx, c.cube, "worker", "--runtime="+c.runtime, "--web.listen-address=127.0.0.1:0", "--web.insecure",
+		"--drain", "--data-dir="+filepath.Join(dir, "data"), "--overcommit.cpu=1000")
+	w.cmd.Cancel = func() error { return w.cmd.Process.Signal(os.Interrupt) }
+	log, err := w.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.cmd.Start(); err != nil {
+		return nil, err
+	}
+	serving := regexp.MustCompile(`is serving.*? url=(http://[^ "]+)`)
+	lines := bufio.NewScanner(log)
+	var said strings.Builder
+	for lines.Scan() {
+		if found := serving.FindStringSubmatch(lines.Text()); found != nil {
+			go func() { _, _ = io.Copy(io.Discard, log) }() // ends with the program
+			w.client, err = client.New(found[1], nil)
+			return w, err
+		}
+		said.WriteString(lines.Text() + "\n")
+	}
+	return nil, fmt.Errorf("the worker ended: %w\n%s", w.cmd.Wait(), &said)
+}
+
+func (w *worker) stop() error {
+	_ = w.cmd.Process.Signal(os.Interrupt) // Wait says how it ended
+	return w.cmd.Wait()
+}
+
+func (w *worker) start(ctx context.Context, n int) error {
+	err := each(n, func() error {
+		event := task.Event{ID: uuid.New(), State: task.Running, Timestamp: time.Now(), Task: task.Task{
+			ID: uuid.New(), Allocation: 1, Cpu: 0.01, Memory: 8 << 20, Command: idle, StopTimeout: task.Duration(time.Second),
+		}}
+		if w.image != "" {
+			event.Task.Image, event.Task.Command = w.image, []string{"forever"}
+		}
+		_, err := w.client.Submit(ctx, event)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.started = append(w.started, event.Task.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return w.await(ctx, task.Running)
+}
+
+// await waits until all are in the state.
+func (w *worker) await(ctx context.Context, state task.State) error {
+	var since uint64
+	for {
+		answer, err := w.client.Tasks(ctx, client.TasksQuery{Since: since, Wait: time.Minute})
+		if err != nil {
+			return err
+		}
+		in := map[uuid.UUID]bool{}
+		for _, t := range answer.Tasks {
+			if t.State == task.Failed {
+				return fmt.Errorf("task %s failed: %s", t.ID, t.Error)
+			}
+			in[t.ID] = t.State == state
+		}
+		waiting := false
+		for _, id := range w.started {
+			waiting = waiting || !in[id]
+		}
+		if !waiting {
+			return nil
+		}
+		since = answer.Generation
+	}
+}
+
+func (w *worker) clear() error {
+	ctx := context.Background()
+	var errs []error
+	for _, id := range w.started {
+		errs = append(errs, w.client.Stop(ctx, id, nil))
+	}
+	errs = append(errs, w.await(ctx, task.Completed))
+	w.started = nil
+	return errors.Join(errs...)
+}
