@@ -35,7 +35,7 @@ func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decisi
 func (s *State) decideAndPlace(now Instant, d *Demand, seed uint64) Decision {
 	made := s.Decide(now, *d, seed)
 	if n := s.nodes[made.Node]; n != nil {
-		s.place(n, &Placement{Demand: *d, Node: made.Node, At: now, StartTime: Absent()})
+		s.place(n, d, now, Absent())
 	}
 	return made
 }
@@ -129,7 +129,7 @@ func (s *State) placeBest(q *query) {
 	c := &s.columns
 	winner := q.best.list[0]
 	n := c.nodes[winner.slot]
-	s.place(n, &Placement{Demand: *q.demand, Node: n.Name, At: q.now, StartTime: Absent()})
+	s.place(n, q.demand, q.now, Absent())
 	c.refreshNow(n, q.now)
 	if s.cfg.SpreadLimit > 0 && s.names[q.demand.Name][n] >= s.cfg.SpreadLimit {
 		q.barred.bar(n, bySpread)
@@ -174,5 +174,5 @@ func (s *State) show(q *query, k int, r ranked) {
 // write writes the k-th of the best down, which the row does not have yet.
 func (s *State) write(q *query, k int) {
 	components := q.components.take(len(s.cfg.Policy.Scorers))
-	s.describe(q, q.best.list[k].slot, q.shown.insert(k), components)
+	s.describe(q, &q.best.list[k], q.shown.insert(k), components)
 }

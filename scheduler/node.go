@@ -28,23 +28,26 @@ const (
 // node is everything the state knows of a node, and the truth behind the
 // columns.
 type node struct {
+	// What points elsewhere stands first: the garbage collector looks no
+	// further.
 	Node
+	live    []*placed
+	gone    []*placed // left the node, still in its window
+	groups  []groupSum
+	reading Reading // without Tasks
+
 	hash  uint64
 	slot  int   // in the columns
 	rank  int32 // in the order of names
 	dirty bool
 	turn  uint64
 
-	read    bool
-	reread  bool    // since the columns were brought up to date
-	reading Reading // without Tasks
-	limits  limits  // by the reading
-	usage   moments // of CpuUsage
-	memory  moments // of the used share of memory
-	other   other   // CPU that no measured task accounts for
-
-	live []*placed
-	gone []*placed // left the node, still in its window
+	read   bool
+	reread bool    // since the columns were brought up to date
+	limits limits  // by the reading
+	usage  moments // of CpuUsage
+	memory moments // of the used share of memory
+	other  other   // CPU that no measured task accounts for
 
 	// Sums over live and gone.
 	cpu, mem, disk int64 // requests
@@ -54,7 +57,6 @@ type node struct {
 	fresh          int64 // bytes of disk placed since the reading
 	expects        estimate
 	together       float64 // cores²: Σ over groups of the square of their deviations' sum
-	groups         []groupSum
 }
 
 // group is what tasks that ask for the same have in common.

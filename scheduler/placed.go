@@ -30,24 +30,27 @@ type End struct {
 // window of its last reading. Amounts are whole numbers (nanocores, bytes), so
 // that what is taken away is exactly what was added.
 type placed struct {
-	id    uuid.UUID
+	// What points elsewhere stands first: the garbage collector looks no
+	// further.
 	name  string
 	node  *node
+	ports []uint16
+	named *shares // where what the predictor was told of it went by its name
+	kind  kind
+
+	id    uuid.UUID
 	index int // in node.live
 	at    Instant
 
 	cpu    int64 // nanocores asked for
 	memory int64 // bytes asked for
 	disk   int64 // bytes asked for
-	ports  []uint16
 
 	start  float64 // worker's clock; absent until known
 	finish float64 // worker's clock; absent while live
 	ended  Instant // manager's clock, set with finish
 	meter  meter
-	kind   kind
-	taught shares  // what the predictor was told of it
-	named  *shares // where that went by its name
+	taught shares // what the predictor was told of it
 
 	// What it holds of its node's sums at present.
 	missing int64 // nanocores of its use that the reading does not hold yet (live), or holds still (ended)

@@ -12,7 +12,7 @@ func (s *State) record(q *query) (d Decision) {
 	var components []Component
 	d.Candidates, components = made(q.best.n, len(s.columns.scorers))
 	for i := range d.Candidates {
-		components = s.describe(q, q.best.list[i].slot, &d.Candidates[i], components)
+		components = s.describe(q, &q.best.list[i], &d.Candidates[i], components)
 	}
 	d.Node = d.Candidates[0].Node
 	return d
@@ -57,19 +57,22 @@ func (s *State) frame(q *query, d *Decision) {
 
 // describe writes one node down: its figures, and what each scorer made of
 // them. It takes the memory of the components from room, and returns the rest.
-func (s *State) describe(q *query, slot int32, into *Candidate, room []Component) (rest []Component) {
+func (s *State) describe(q *query, r *ranked, into *Candidate, room []Component) (rest []Component) {
 	c := &s.columns
-	n := c.nodes[slot]
+	n := c.nodes[r.slot]
 	n.figures(q.now, c.cfg, &c.figures)
 	if c.traits.Grouped {
 		c.figures.CpuGroup = n.deviation(q.group)
 	}
-	s.factors(q, c.class[slot])
 	scorers := c.scorers
 	into.Node, into.Components = n.Name, room[:len(scorers):len(scorers)]
 	for i := range scorers {
 		w := &scorers[i]
-		cost := s.cost(q, i, c.termsOf(i, slot), c.figures.CpuGroup, c.class[slot])
+		cost := float32(r.key) // a cost that is no number is ranked as infinite
+		if len(scorers) > 1 || r.key == infinity {
+			s.factors(q, c.class[r.slot])
+			cost = s.cost(q, i, c.termsOf(i, r.slot), c.figures.CpuGroup, c.class[r.slot])
+		}
 		part := &into.Components[i]
 		part.Scorer, part.Score, part.Weight = w.Name(), w.Score(cost, c.base), w.Weight
 	}

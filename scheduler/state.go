@@ -124,17 +124,18 @@ func (s *State) Place(p Placement) error {
 		}
 		s.remove(t, End{At: p.At, FinishTime: Absent()})
 	}
-	s.place(n, &p)
+	s.place(n, &p.Demand, p.At, p.StartTime)
 	return nil
 }
 
-func (s *State) place(n *node, p *Placement) {
+// place puts a new task on a node: from at on, since start on the worker's clock.
+func (s *State) place(n *node, d *Demand, at Instant, start float64) {
 	t := s.unused()
 	*t = placed{
-		id: p.Task, name: p.Name, at: p.At,
-		cpu: nanocores(p.Requests.Cpu), memory: int64(p.Requests.Memory), disk: int64(p.Requests.Disk),
-		ports: slices.Clone(p.HostPorts),
-		start: p.StartTime, finish: Absent(), ended: running,
+		id: d.Task, name: d.Name, at: at,
+		cpu: nanocores(d.Requests.Cpu), memory: int64(d.Requests.Memory), disk: int64(d.Requests.Disk),
+		ports: slices.Clone(d.HostPorts),
+		start: start, finish: Absent(), ended: running,
 		meter: newMeter(),
 	}
 	t.kind = kind{t.cpu, t.name}
