@@ -42,10 +42,11 @@ type query struct {
 	shown      row             // of a batch: q.best, written down
 	components slab[Component] // of the decisions of a batch
 
-	passed  int
-	refused refusals
-	best    best
-	costs   [][blockSize]float32 // by scorer
+	priced, filtered int // nodes looked at one by one
+	passed           int
+	refused          refusals
+	best             best
+	costs            [][blockSize]float32 // by scorer
 }
 
 // Decide chooses a node for a demand. It changes nothing: [State.Place] does,
@@ -81,6 +82,7 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 		Disk:         float64(d.Requests.Disk),
 	}
 	q.passed, q.refused, q.page = 0, refusals{}, nil
+	q.priced, q.filtered = 0, 0
 	q.number++
 	q.made = grown(q.made, len(c.classes))
 	q.factors = grown(q.factors, len(c.terms))

@@ -1,5 +1,7 @@
 package scheduler
 
+import "unsafe"
+
 // GroupDeviation is the sum that a node's tasks of the demand's group have.
 func (s *State) GroupDeviation(node string, d Demand) float64 {
 	return s.nodes[node].deviation(group{nanocores(d.Requests.Cpu), int64(d.Requests.Memory)})
@@ -22,3 +24,14 @@ func Cost(scorer Scorer, t Terms, group float64, f *Factors) float32 {
 
 // Tie is a node's place among nodes of equal cost.
 func Tie(seed uint64, name string) uint64 { return tie(seed, hashName(name)) }
+
+// Touched is how many bytes the last decision read of the columns, if the
+// scorer reads so many terms: what is known of every block and cell, the terms
+// of the nodes that were priced, and the room of those that were filtered one
+// by one.
+func (s *State) Touched(terms int) int {
+	const term, room = 4, 3 * 8
+	c := &s.columns
+	return len(c.blocks)*(int(unsafe.Sizeof(block{}))+blockCells*terms*term) +
+		s.scratch.priced*terms*term + s.scratch.filtered*room
+}

@@ -170,6 +170,7 @@ func (s *State) pass(q *query, i int, b *block, candidates uint64) uint64 {
 		passed &^= q.barred.set[i]
 	}
 	if candidates != b.ready || !s.allHaveRoom(q, i, b) {
+		q.filtered += to - from
 		cpu, memory, disk := c.room[0][from:to], c.room[1][from:to], c.room[2][from:to]
 		for set := passed; set != 0; set &= set - 1 {
 			k := bits.TrailingZeros64(set)

@@ -178,6 +178,7 @@ func (s *State) boundSpan(q *query, from, to int, class int32) {
 // costs reckons what so many nodes of one block cost.
 func (s *State) costs(q *query, b *block, start, many int) {
 	c := &s.columns
+	q.priced += many
 	groups := none[:many]
 	if c.traits.Grouped {
 		groups = q.groupsOf(c, start, many)
