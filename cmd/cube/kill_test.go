@@ -47,8 +47,8 @@ func TestKilledWorker(t *testing.T) {
 				loneWorker: newLoneWorker(t, runtime), random: rand.New(rand.NewPCG(seed, 1)),
 				begun: t.TempDir(), asked: map[uuid.UUID]*askedTask{}, pace: pace[runtime],
 			}
-			for life := range n {
-				k.live(life)
+			for range n {
+				k.live()
 			}
 			k.settle()
 		})
@@ -75,7 +75,7 @@ type askedTask struct {
 }
 
 // live is one life, from its start to SIGKILL.
-func (k *killTest) live(life int) {
+func (k *killTest) live() {
 	k.t.Helper()
 	const (
 		longest = 600 * time.Millisecond // under load
@@ -93,13 +93,7 @@ func (k *killTest) live(life int) {
 		}
 	}
 	<-time.After(time.Duration(k.random.Int64N(int64(longest))))
-	if err := p.cmd.Process.Kill(); err != nil {
-		k.t.Fatalf("life %d ended by itself: %v", life, err)
-	}
-	<-p.ended
-	p.mu.Lock()
-	p.err = nil // it ended as it was to
-	p.mu.Unlock()
+	p.kill()
 	cancel()
 	clients.Wait()
 }

@@ -245,6 +245,14 @@ func (w *runningWorker) stats() (any, error) {
 	return stats, nil
 }
 
+// ready returns nil where tasks can be taken, or why they cannot.
+func (w *runningWorker) ready() error {
+	if w.worker == nil {
+		return w.fault
+	}
+	return w.worker.Ready()
+}
+
 // stopAllTimeout bounds the end of all tasks: their graces, and a little.
 const stopAllTimeout = 2 * time.Minute
 
@@ -258,6 +266,7 @@ func (w *runningWorker) Run(ctx context.Context) error {
 	handler := http.NewServeMux()
 	handler.Handle("/", api.New(api.Config{Worker: w.worker, Fault: w.fault, Stats: w.stats, Log: w.log}))
 	handler.Handle("GET /{$}", landing)
+	w.endpoint.health.Check = w.ready
 	// The worker outlives the signal where it has to stop its tasks first.
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()

@@ -192,6 +192,12 @@ func TestWorkerWithUnusableState(t *testing.T) {
 			if status, body := get(t, url+"/tasks"); status != http.StatusServiceUnavailable || !strings.Contains(body, test.says) {
 				t.Errorf("/tasks: %d %s", status, body)
 			}
+			if status, body := get(t, url+"/-/ready"); status != http.StatusServiceUnavailable || !strings.Contains(body, test.says) {
+				t.Errorf("/-/ready: %d %s", status, body)
+			}
+			if status, _ := get(t, url+"/-/healthy"); status != http.StatusOK {
+				t.Errorf("/-/healthy: %d", status)
+			}
 			p.terminate()
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 				t.Errorf("the file was changed, %v", err)

@@ -11,6 +11,9 @@ import (
 // Health answers /-/healthy and /-/ready, as Prometheus has them. The zero
 // value is healthy and not ready.
 type Health struct {
+	// Check says, where it is set, why requests would be refused although the
+	// server is up; nil where they would not. It is set before Register.
+	Check func() error
 	ready atomic.Bool
 }
 
@@ -26,6 +29,12 @@ func (h *Health) Register(mux *http.ServeMux) {
 		if !h.ready.Load() {
 			wire.WriteError(w, wire.New(wire.CodeUnavailable, "not ready: starting or shutting down"))
 			return
+		}
+		if h.Check != nil {
+			if err := h.Check(); err != nil {
+				wire.WriteError(w, wire.New(wire.CodeUnavailable, "not ready: %v", err))
+				return
+			}
 		}
 		_, _ = fmt.Fprintln(w, "Ready.")
 	})
