@@ -2,11 +2,13 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -58,7 +60,7 @@ func NewMetrics(gatherer prometheus.TransactionalGatherer, log promhttp.Logger, 
 
 // ServeHTTP implements http.Handler.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !m.places.take() {
+	if !m.places.take(r.Context()) {
 		m.places.refuse(w)
 		return
 	}
@@ -262,8 +264,13 @@ func NewPlaces(n int) Places {
 	return make(Places, n)
 }
 
-// take reports whether there was a place, which is given back by leave.
-func (p Places) take() bool {
+// patience is how long a request waits for a place. Pages take well below a
+// millisecond: where there is none for so long, the machine is at its end.
+const patience = 2 * time.Second
+
+// take waits for a place, which is given back by leave, and reports whether there
+// was one in time.
+func (p Places) take(ctx context.Context) bool {
 	if p == nil {
 		return true
 	}
@@ -271,8 +278,16 @@ func (p Places) take() bool {
 	case p <- struct{}{}:
 		return true
 	default:
-		return false
 	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case p <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 func (p Places) leave() {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
@@ -148,22 +149,30 @@ func (w waiting) Gather() ([]*dto.MetricFamily, func(), error) {
 }
 
 func TestPagesAreBoundedInNumber(t *testing.T) {
-	gatherer := waiting{make(chan struct{}), make(chan struct{})}
-	handler := web.NewMetrics(gatherer, log.New(t.Output(), "", 0), web.NewPlaces(2))
-	var group sync.WaitGroup
-	for range 2 {
-		group.Go(func() { ask(t, handler, "", "") })
+	synctest.Test(t, func(t *testing.T) {
+		gatherer := waiting{make(chan struct{}), make(chan struct{})}
+		handler := web.NewMetrics(gatherer, log.New(t.Output(), "", 0), web.NewPlaces(2))
+		var group sync.WaitGroup
+		scrape := func() {
+			group.Go(func() {
+				if response, _ := ask(t, handler, "", ""); response.StatusCode != http.StatusOK {
+					t.Errorf("one that there is a place for, in time: %s", response.Status)
+				}
+			})
+		}
+		for range 2 {
+			scrape()
+			<-gatherer.entered
+		}
+		if response, text := ask(t, handler, "", ""); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "(2)") {
+			t.Errorf("a third that waits in vain: %s, %q", response.Status, text)
+		}
+		scrape()
+		synctest.Wait() // it waits for a place
+		close(gatherer.leave)
 		<-gatherer.entered
-	}
-	if response, text := ask(t, handler, "", ""); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "(2)") {
-		t.Errorf("a third: %s, %q", response.Status, text)
-	}
-	close(gatherer.leave)
-	group.Wait()
-	go func() { <-gatherer.entered }()
-	if response, _ := ask(t, handler, "", ""); response.StatusCode != http.StatusOK {
-		t.Errorf("after they have left: %s", response.Status)
-	}
+		group.Wait()
+	})
 }
 
 // stalled is a client that reads nothing until it is let.
@@ -184,7 +193,9 @@ func TestSlowClientTakesNoPlace(t *testing.T) {
 	handler := web.NewMetrics(figures(t), log.New(t.Output(), "", 0), web.NewPlaces(1))
 	slow := stalled{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
 	var group sync.WaitGroup
-	group.Go(func() { handler.ServeHTTP(slow, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)) })
+	group.Go(func() {
+		handler.ServeHTTP(slow, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	})
 	<-slow.writing
 	_, other := ask(t, handler, "", "")
 	close(slow.read)
