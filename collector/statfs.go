@@ -2,6 +2,7 @@ package collector
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -70,6 +71,10 @@ func (s *statfsCaller) all(paths []string, timeout time.Duration) []statfsResult
 	return results
 }
 
+// yields are how often others are let run before a call counts as stuck: to enter
+// it, to come back from it, and once more.
+const yields = 4
+
 // start begins a call, or joins the one under way; nil where that is stuck.
 func (s *statfsCaller) start(path string) *pendingCall {
 	s.mu.Lock()
@@ -92,12 +97,17 @@ func (s *statfsCaller) start(path string) *pendingCall {
 	return call
 }
 
-// finish takes a call's answer, or marks it stuck where there is none.
+// finish takes a call's answer, or marks it stuck where there is none. On a
+// machine so busy that nobody has had the CPU for the answer yet, it is the
+// machine that is late: those who can run are let run first.
 func (s *statfsCaller) finish(call *pendingCall) statfsResult {
-	select {
-	case <-call.done:
-		return statfsResult{call.buf, call.err}
-	default:
+	for range yields {
+		select {
+		case <-call.done:
+			return statfsResult{call.buf, call.err}
+		default:
+			runtime.Gosched()
+		}
 	}
 	s.mu.Lock()
 	call.stuck = true

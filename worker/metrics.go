@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -81,6 +82,8 @@ type collector struct {
 	table  *families.Table
 	states []stateLabels // in the order of their labels
 	roster rosterCache
+
+	failing atomic.Bool // whether the log has it that the capacity cannot be read
 }
 
 // stateLabels are the labels of a state's series.
@@ -103,9 +106,11 @@ func (c *collector) Gather() ([]*dto.MetricFamily, func(), error) {
 
 func (c *collector) fill(p *families.Page) {
 	p.Set(overcommitCpu, c.worker.cfg.OvercommitCpu, nil)
-	if allocatable, err := c.worker.Allocatable(); err != nil {
+	allocatable, err := c.worker.Allocatable()
+	if failed := err != nil; c.failing.Swap(failed) != failed && failed { // said once, not at every scrape
 		c.worker.log.Warn("The allocatable resources are left out of the metrics", "error", err)
-	} else {
+	}
+	if err == nil {
 		p.Set(allocatableCpu, allocatable.Cpu, nil)
 		p.Set(allocatableMemory, float64(allocatable.Memory), nil)
 		p.Set(allocatableDisk, float64(allocatable.Disk), nil)

@@ -1,9 +1,11 @@
 package worker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,14 +102,22 @@ cube_tasks_generation %[4]v
 // A capacity that cannot be read is left out, and nothing else with it.
 func TestMetricsWithoutCapacity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
 		m := boot(t, func(cfg *worker.Config) {
 			cfg.Capacity = func() (task.Resources, error) { return task.Resources{}, errors.New("statfs hangs") }
+			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 		})
+		page := m.Collector()
+		defer func() {
+			if said := strings.Count(log.String(), "statfs hangs"); said != 1 {
+				t.Errorf("said %d times, not once:\n%s", said, &log)
+			}
+		}()
 		for name, want := range map[string]int{
 			"cube_allocatable_cpu_cores": 0, "cube_allocatable_memory_bytes": 0, "cube_allocatable_disk_bytes": 0,
 			"cube_tasks": len(task.States), "cube_tasks_generation": 1, "cube_allocated_cpu_cores": 1,
 		} {
-			if got := testutil.CollectAndCount(m.Collector(), name); got != want {
+			if got := testutil.CollectAndCount(page, name); got != want {
 				t.Errorf("%s: %d series; want %d", name, got, want)
 			}
 		}
