@@ -10,6 +10,7 @@ var infinity = math.Inf(1)
 // query is one decision in the making. Its memory is used again and again.
 type query struct {
 	demand *Demand
+	alone  Demand // the demand that is not of a batch
 	now    Instant
 	seed   uint64
 	ask    [3]int64 // nanocores, bytes, bytes
@@ -36,7 +37,8 @@ type query struct {
 	bounds []float64 // by cell
 	passes []uint64  // by block: who passed
 	order  []bounded // cells by bound, in a batch
-	words  words     // of the last refusal
+	words  words     // of the refusals written down
+	ends   []int     // in words, of each
 	pool   []ranked
 
 	shown      row             // of a batch: q.best, written down
@@ -56,7 +58,8 @@ type query struct {
 // Nodes with a fresh reading come first. Only when none of them fits are those
 // with a stale one asked, their CPU taken to be what was promised.
 func (s *State) Decide(now Instant, d Demand, seed uint64) Decision {
-	q := s.ask(now, &d, seed)
+	s.scratch.alone = d // so that it needs no memory of its own
+	q := s.ask(now, &s.scratch.alone, seed)
 	s.scan(q, false)
 	if q.passed == 0 && q.refused.count[byStale] > 0 {
 		q.refused = refusals{}

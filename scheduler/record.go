@@ -105,6 +105,7 @@ func (s *State) refusalCounts(q *query) []RefusalCount {
 	}
 	list := make([]RefusalCount, 0, kinds)
 	all := make([]Refusal, 0, shown)
+	q.words, q.ends = q.words[:0], q.ends[:0]
 	for why, count := range q.refused.count {
 		if count == 0 {
 			continue
@@ -112,8 +113,16 @@ func (s *State) refusalCounts(q *query) []RefusalCount {
 		start := len(all)
 		for i := range min(count, examplesShown) {
 			all = append(all, s.refusal(q, s.columns.nodes[q.refused.examples[why][i]], codes[why]))
+			q.ends = append(q.ends, len(q.words))
 		}
 		list = append(list, RefusalCount{Code: codes[why], Count: count, Examples: all[start:len(all):len(all)]})
+	}
+	text, start := string(q.words), 0 // of all sentences
+	for i, end := range q.ends {
+		if end > start {
+			all[i].Reason = text[start:end]
+		}
+		start = end
 	}
 	slices.SortStableFunc(list, func(a, b RefusalCount) int { return b.Count - a.Count })
 	return list

@@ -2,10 +2,10 @@ package scheduler
 
 import "cube/worker/task"
 
-// refusal says why a node was refused: the data, and the sentence.
+// refusal says why a node was refused: the data; the sentence goes to q.words.
 func (s *State) refusal(q *query, n *node, code Code) Refusal {
 	r := Refusal{Node: n.Name, Code: code}
-	w := q.words[:0]
+	w := q.words
 	d := q.demand
 	switch code {
 	case RefusedDown:
@@ -34,7 +34,6 @@ func (s *State) refusal(q *query, n *node, code Code) Refusal {
 		}
 	}
 	q.words = w
-	r.Reason = string(w)
 	return r
 }
 
