@@ -56,7 +56,7 @@ type containers struct {
 
 func (c *containers) start(ctx context.Context, n int) error {
 	return each(n, func() error {
-		out, err := exec.CommandContext(ctx, "docker", "run", "--detach", "--cpus=0.01", "--memory=8m", c.image, "forever").Output()
+		out, err := exec.CommandContext(ctx, "docker", "run", "--detach", "--memory=8m", c.image, "forever").Output()
 		if err != nil {
 			return fmt.Errorf("docker run: %w", err)
 		}

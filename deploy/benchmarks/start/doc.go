@@ -13,7 +13,9 @@
 //
 // Then as many tasks as a size says are started at once, and all have come to run
 // when the time is taken. Memory is what the machine has less of in the end, by
-// MemAvailable, for a task; the tasks themselves are the same either way.
+// MemAvailable, for a task; the tasks themselves are the same either way. They
+// have a memory limit and no CPU limit: within a hundredth of a core, say, exec
+// alone takes some periods of 100 ms.
 //
 // It starts programs, so it needs Linux, the right to make cgroups and, for
 // Docker, an engine, into which it imports an image of its own.

@@ -65,7 +65,7 @@ func (w *worker) stop() error {
 func (w *worker) start(ctx context.Context, n int) error {
 	err := each(n, func() error {
 		event := task.Event{ID: uuid.New(), State: task.Running, Timestamp: time.Now(), Task: task.Task{
-			ID: uuid.New(), Allocation: 1, Cpu: 0.01, Memory: 8 << 20, Command: idle, StopTimeout: task.Duration(time.Second),
+			ID: uuid.New(), Allocation: 1, Memory: 8 << 20, Command: idle, StopTimeout: task.Duration(time.Second),
 		}}
 		if w.image != "" {
 			event.Task.Image, event.Task.Command = w.image, []string{"forever"}
