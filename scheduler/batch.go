@@ -10,7 +10,8 @@ import (
 // on its winner, as [State.Place] at now would: the result is that of Decide
 // and Place in turn with the same seed. Demands in a row that ask for the same
 // are decided in one pass over the nodes. Whoever cannot keep a decision takes
-// its placement back with [State.Remove].
+// its placement back with [State.Remove]. The decisions share memory: they are
+// to be read only.
 func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decision {
 	made := make([]Decision, 0, len(demands))
 	for len(demands) > 0 {

@@ -68,9 +68,14 @@
 // # Speed
 //
 // What a decision looks at is kept in columns, a slice a figure; a change to a
-// node touches that node alone. Nodes stand in blocks of 64 that are alike, and
-// each block knows the least room and the least terms of its nodes: where all
-// have room none is filtered one by one, and where not even the least terms
-// make a cost below the fifth best so far, none is priced. The result is that
-// of a loop over all nodes, and a test holds it to that.
+// node touches that node alone. Nodes that are alike stand together, in blocks
+// of 64 and in cells of 16: each block knows the least room of its nodes, each
+// cell their least terms. Where all of a block have room none is filtered one by
+// one, and where not even the least terms make a cost below the fifth best so
+// far, none is priced. The result is that of a loop over all nodes, and a test
+// holds it to that. [State.DecideBatch] makes one pass for many equal demands;
+// after each placement only the winner has changed.
+//
+// A decision takes the memory of its record and no more. Those of a batch share
+// what they have in common: a Decision is not to be written to.
 package scheduler
