@@ -129,6 +129,11 @@ func (t *mountTable) choose(infos []*procfs.MountInfo) disksToAsk {
 	slices.SortFunc(mounts, func(a, b mount) int {
 		return slices.Compare(a.labels.Values(), b.labels.Values())
 	})
+	// Names that are not UTF-8 may look alike as labels; two equal series would
+	// make the page invalid. The data root's stays.
+	mounts = slices.CompactFunc(mounts, func(a, b mount) bool {
+		return b.point != dataPoint && slices.Equal(a.labels.Values(), b.labels.Values())
+	})
 	return t.pathsOf(mounts, dataPoint)
 }
 

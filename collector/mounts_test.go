@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
 
@@ -103,5 +105,20 @@ func TestChoiceOfMounts(t *testing.T) {
 				t.Errorf("the data root is asked at %s", asked.paths[asked.data])
 			}
 		})
+	}
+}
+
+// Two mounts of the same labels failed the whole page in node_exporter (its issue
+// 2805). Here it takes names that are no UTF-8 to look alike.
+func TestMountsThatLookAlikeDoNotFailThePage(t *testing.T) {
+	c := newCollector(t, Config{ProcPath: treeWith(t, "1/mountinfo",
+		"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 0:31 / /a\xfe rw - overlay none rw\n24 22 0:32 / /a\xff rw - overlay none rw\n"), FSTypesExclude: regexp.MustCompile("^proc$")})
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	if _, err := registry.Gather(); err != nil {
+		t.Errorf("the page: %v", err)
+	}
+	if got := pageOf(t, c); strings.Count(got, "cube_disk_device_error{device=\"none\"") != 1 {
+		t.Errorf("not one of the two:\n%s", got)
 	}
 }

@@ -158,3 +158,23 @@ func TestGatherAllocatesLittle(t *testing.T) {
 	}
 	must(t, c.Close())
 }
+
+// node_exporter logs what it cannot read at every scrape (its issue 1686). Here
+// the log has it once, and once more when it can be read again.
+func TestFailingSourceIsSaidOnce(t *testing.T) {
+	dir := copyMachine(t)
+	good, err := os.ReadFile(filepath.Join(dir, "loadavg"))
+	must(t, err)
+	var log bytes.Buffer
+	c := newCollector(t, Config{ProcPath: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, text := range []string{"garbled\n", string(good)} {
+		writeFile(t, dir, "loadavg", text)
+		for range 3 {
+			pageOf(t, c)
+		}
+	}
+	failed, mended := strings.Count(log.String(), "cannot be read"), strings.Count(log.String(), "can be read again")
+	if failed != 1 || mended != 1 {
+		t.Errorf("said %d times that it fails, %d times that it is well again:\n%s", failed, mended, &log)
+	}
+}

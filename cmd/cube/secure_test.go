@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,45 @@ basic_auth: {username: cube, password: %s}
 	})
 	if output := m.output(); strings.Contains(output, "swordfish") {
 		t.Errorf("the log has the password:\n%s", output)
+	}
+}
+
+// marlin is the password "marlin", hashed at the usual cost of 10.
+const marlin = "$2a$10$3fi2tzd6EZsG0WLi.bKe5.6yIxSEkse0t1ZstR70WOtTQbCPKLAxC"
+
+// A password's hash takes 50 ms of CPU, and is reckoned once, not at every scrape.
+func TestScrapesWithAPasswordCostOneHash(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(config, []byte("basic_auth_users: {cube: "+marlin+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := startCube(t, []string{"XDG_CONFIG_HOME=" + t.TempDir()}, "worker", "--runtime=process",
+		"--web.listen-address=127.0.0.1:0", "--data-dir="+t.TempDir(), "--web.config.file="+config)
+	page := w.url() + "/metrics"
+	client := &http.Client{Timeout: 30 * time.Second}
+	var took []time.Duration
+	for range 31 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.SetBasicAuth("cube", "marlin")
+		begin := time.Now()
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%s, %v", response.Status, err)
+		}
+		took = append(took, time.Since(begin))
+	}
+	first, later := took[0], took[1:]
+	slices.Sort(later)
+	if usual := later[len(later)/2]; usual > first/2 {
+		t.Errorf("the first scrape took %v, later ones %v", first, usual)
 	}
 }
 
