@@ -3,6 +3,7 @@ package web_test
 import (
 	"io"
 	"log"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -71,8 +72,13 @@ func TestScrapeAllocatesLittle(t *testing.T) {
 	for _, encoding := range []string{"identity", "gzip"} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
 		request.Header.Set("Accept-Encoding", encoding)
-		// The race detector's pools forget a quarter of what they are given.
-		if got := testing.AllocsPerRun(100, func() { handler.ServeHTTP(&discard{http.Header{}}, request) }); got > 100 {
+		// The race detector's pools forget a quarter of what they are given:
+		// what the leanest of some scrapes takes counts.
+		got := math.Inf(1)
+		for range 30 {
+			got = min(got, testing.AllocsPerRun(1, func() { handler.ServeHTTP(&discard{http.Header{}}, request) }))
+		}
+		if got > 60 {
 			t.Errorf("%s: %v allocations", encoding, got)
 		}
 	}
