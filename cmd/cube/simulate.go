@@ -33,7 +33,9 @@ func (c *cli) registerSimulate(app *kingpin.Application) {
 		func(ctx context.Context) error { return c.simulate(ctx, &f) })
 	cmd.Flag("trace", "Directory of a trace: tasks.csv, cpu.csv, mem.csv, nodes.csv, arrivals_NN.csv. Can be repeated.").
 		Required().StringsVar(&f.traces)
-	cmd.Flag("policy", "Policy to replay: "+strings.Join(simulate.Policies(), ", ")+", or a weighted list. Can be repeated; by default all of these.").
+	cmd.Flag("policy", "Policy to replay: "+strings.Join(simulate.Policies(), ", ")+
+		", or a weighted list. Can be repeated; by default all of these. Schedulers that are told some of the future: "+
+		strings.Join(simulate.Told(), ", ")+".").
 		StringsVar(&f.policies)
 	cmd.Flag("scrape-interval", "How often each node is read.").Default("300s").DurationVar(&f.interval)
 	cmd.Flag("seeds", "How many of the trace's schedules are replayed.").Default("10").IntVar(&f.seeds)

@@ -48,7 +48,7 @@ func TestFiguresOfADayByHand(t *testing.T) {
 			{Task: 0, Depart: Day}, {Task: 1, Arrive: 7350 * time.Second, Depart: 7800 * time.Second},
 		}}},
 	}
-	for _, policy := range []string{"measured", Random, Oracle} {
+	for _, policy := range append(Told(), "measured", Random, Oracle) {
 		out, err := Replay(t.Context(), trace, &trace.Schedules[0], policy, Options{Interval: Slot, Draws: 2})
 		if err != nil {
 			t.Fatal(err)
@@ -207,7 +207,7 @@ func TestReplaysConserveTasks(t *testing.T) {
 		trace := anyTrace(chance)
 		interval := []time.Duration{15 * time.Second, 97 * time.Second, Slot}[seed%3]
 		o := Options{Interval: interval}
-		for _, name := range []string{"measured", "epvm", "two-choices", Random, Oracle} {
+		for _, name := range []string{"measured", "epvm", "two-choices", Random, Oracle, ToldSoon, ToldRest, ToldRunning, ToldUse} {
 			w := o.world(trace, &trace.Schedules[0])
 			watch := &watched{t: t, world: w, live: map[int]int{}, placer: placerOf(t, w, name, interval)}
 			if err := w.replay(context.Background(), watch, newRounds(w.machines, interval, chance)); err != nil {
@@ -236,6 +236,8 @@ func placerOf(t *testing.T, w *world, name string, interval time.Duration) place
 		return &byChance{world: w, chance: rand.New(rand.NewPCG(1, 2))}
 	case Oracle:
 		return newOracle(w)
+	case ToldSoon, ToldRest, ToldRunning, ToldUse:
+		return newTold(w, name)
 	}
 	p, err := policyOf(name)
 	if err != nil {

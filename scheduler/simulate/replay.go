@@ -33,8 +33,8 @@ type Options struct {
 	JobHistory bool
 }
 
-// Policies are the names that [Replay] knows: the scheduler's policies and the
-// references.
+// Policies are the scheduler's policies and the references. [Replay] knows
+// those of [Told] too.
 func Policies() []string {
 	names := append(policy.Names(), Oracle)
 	for _, r := range readingPolicies() {
@@ -67,6 +67,9 @@ func replayPolicy(ctx context.Context, t *Trace, s *Schedule, name string, o *Op
 	case Oracle:
 		w := o.world(t, s)
 		return w.outcome(ctx, newOracle(w), nil)
+	case ToldSoon, ToldRest, ToldRunning, ToldUse:
+		w := o.world(t, s)
+		return w.outcome(ctx, newTold(w, name), nil)
 	}
 	p, err := policyOf(name)
 	if err != nil {
