@@ -62,6 +62,12 @@ func startCube(t *testing.T, env []string, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startProgram(t, path, env, args...)
+}
+
+// startProgram is startCube with a program of another build.
+func startProgram(t *testing.T, path string, env []string, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{}), more: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	output, err := p.cmd.StderrPipe()
