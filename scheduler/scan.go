@@ -67,9 +67,12 @@ func (s *State) lead(q *query) {
 		leads[at] = bounded{bound, int32(cell)}
 	}
 	for _, l := range leads {
+		if l.bound == infinity {
+			break // there are no more cells
+		}
 		block, shift := int(l.cell)/blockCells, l.cell%blockCells*cellSize
 		set := q.passes[block] >> shift & cellMask
-		if set == 0 || l.bound > q.best.worst() || l.bound == infinity {
+		if set == 0 || l.bound > q.best.worst() {
 			continue
 		}
 		s.price(q, &s.columns.blocks[block], int(l.cell)*cellSize, cellSize, set)
