@@ -234,6 +234,30 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 	}
 }
 
+// A fleet without nodes refuses, alone and in a batch, under every policy.
+func TestNoNodes(t *testing.T) {
+	for _, spec := range policy.Names() {
+		t.Run(spec, func(t *testing.T) {
+			s := newState(t, spec, 0)
+			if made := s.Decide(at(1), demand(1, 1, gib), 1); made.Node != "" || made.Nodes != 0 {
+				t.Errorf("of no nodes %q won", made.Node)
+			}
+			for _, made := range s.DecideBatch(at(1), []scheduler.Demand{demand(2, 1, gib), demand(3, 1, gib)}, 1) {
+				if made.Node != "" {
+					t.Errorf("of no nodes %q won in a batch", made.Node)
+				}
+			}
+			s.SetNode(scheduler.Node{Name: "gone"})
+			observe(t, s, reading("gone", 1))
+			put(t, s, at(1), demand(4, 1, gib), 1)
+			s.RemoveNode("gone")
+			if made := s.Decide(at(1), demand(5, 1, gib), 1); made.Node != "" {
+				t.Errorf("of no nodes left %q won", made.Node)
+			}
+		})
+	}
+}
+
 // The order in which nodes became known, and how they are laid out, decides
 // nothing.
 func TestOrderOfNodesDecidesNothing(t *testing.T) {
