@@ -33,7 +33,11 @@ func (r *Runtime) Exec(ctx context.Context, key worker.Key, command []string) (i
 	// command.
 	me := r.watch.add(containerName(key))
 	defer r.watch.drop(containerName(key), me)
-	if err := r.client.ContainerExecStart(ctx, created.ID, container.ExecStartOptions{Detach: true}); err != nil {
+	// Not cut short: the engine would start the command all the same, and
+	// nobody would know of it.
+	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
+	defer cancel()
+	if err := r.client.ContainerExecStart(starting, created.ID, container.ExecStartOptions{Detach: true}); err != nil {
 		return 0, engineError(doing, err)
 	}
 	code, err := r.execEnd(ctx, me, created.ID)

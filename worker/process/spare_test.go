@@ -2,6 +2,9 @@ package process
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +23,29 @@ func spareOf(t *testing.T, rt *Runtime) *newSupervisor {
 	}
 }
 
+// awaitReady waits until the supervisor has come up so far that it catches
+// signals, which its name says.
+func awaitReady(t *testing.T, s *newSupervisor) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(20 * time.Second)
+	for {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.process.pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSpace(string(name)) == supervisorName {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("the supervisor is still called %s", name)
+		}
+	}
+}
+
 // Whatever becomes of the spare while nobody looks, the next start works, and
 // the task gets no signal that was not for it.
 func TestSpareThatIsSignalled(t *testing.T) {
@@ -27,6 +53,7 @@ func TestSpareThatIsSignalled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rt := newRuntime(t, Config{})
 			s := spareOf(t, rt)
+			awaitReady(t, s)
 			if err := s.process.signal(signal); err != nil {
 				t.Fatal(err)
 			}

@@ -53,11 +53,12 @@ func supervise() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("orphans of the task cannot be adopted: %w", err)
 	}
-	// For people who look at ps and top, which would show "exe".
-	_ = os.WriteFile("/proc/self/comm", []byte(supervisorName), 0)
 	// Caught and not ignored: an ignored signal would stay ignored in the task.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	// For people who look at ps and top, which would show "exe". From here on no
+	// stray signal ends it.
+	_ = os.WriteFile("/proc/self/comm", []byte(supervisorName), 0)
 	// What takes time and is the same for every run is done before there is one.
 	own, _ := ownGroup1(mountpoint) // none on v2, where nothing needs it
 
