@@ -4,7 +4,6 @@ import (
 	"io"
 	"math"
 	"strconv"
-	"strings"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -34,7 +33,7 @@ func (t *text) encode(family *dto.MetricFamily) error {
 	}
 	name, b := family.GetName(), *t
 	b = append(append(append(b, "# HELP "...), name...), ' ')
-	b = appendEscaped(b, family.GetHelp(), "\\\n")
+	b = appendEscaped(b, family.GetHelp(), false)
 	b = append(append(append(b, "\n# TYPE "...), name...), ' ')
 	if kind == dto.MetricType_GAUGE {
 		b = append(b, "gauge\n"...)
@@ -56,7 +55,7 @@ func appendSeries(b []byte, name string, metric *dto.Metric) []byte {
 		b = append(b, separator)
 		b = append(b, pair.GetName()...)
 		b = append(b, `="`...)
-		b = appendEscaped(b, pair.GetValue(), "\\\n\"")
+		b = appendEscaped(b, pair.GetValue(), true)
 		b = append(b, '"')
 		separator = ','
 	}
@@ -76,22 +75,23 @@ func appendSeries(b []byte, name string, metric *dto.Metric) []byte {
 	return append(b, '\n')
 }
 
-// appendEscaped writes s with a backslash before those of its bytes that are
-// special; a newline becomes \n.
-func appendEscaped(b []byte, s, special string) []byte {
-	for {
-		i := strings.IndexAny(s, special)
-		if i < 0 {
-			return append(b, s...)
+// appendEscaped writes s with a backslash before backslashes and, where quotes is
+// set, quotes; a newline becomes \n.
+func appendEscaped(b []byte, s string, quotes bool) []byte {
+	from := 0
+	for i := range len(s) {
+		c := s[i]
+		if c != '\\' && c != '\n' && (c != '"' || !quotes) {
+			continue
 		}
-		b = append(append(b, s[:i]...), '\\')
-		if s[i] == '\n' {
-			b = append(b, 'n')
-		} else {
-			b = append(b, s[i])
+		b = append(append(b, s[from:i]...), '\\')
+		if c == '\n' {
+			c = 'n'
 		}
-		s = s[i+1:]
+		b = append(b, c)
+		from = i + 1
 	}
+	return append(b, s[from:]...)
 }
 
 func appendFloat(b []byte, v float64) []byte {
