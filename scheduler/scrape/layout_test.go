@@ -82,11 +82,11 @@ func sameReading(t *testing.T, s Source, first, second string) (followed bool) {
 func TestLayoutReadsWhatTheParserReads(t *testing.T) {
 	first := workerPage(noon, 3)
 	later := workerPage(noon.Add(5*time.Second), 3)
-	swap := func(old, new string) string {
+	swap := func(old, changed string) string {
 		if !strings.Contains(later, old) {
 			t.Fatalf("the page has no %q", old)
 		}
-		return strings.ReplaceAll(later, old, new)
+		return strings.ReplaceAll(later, old, changed)
 	}
 	for name, tt := range map[string]struct {
 		page     string
