@@ -109,15 +109,20 @@ func (f *fleet) checkSlices(t *testing.T) {
 		return
 	}
 	spin := f.run(t, "--name=spin", "--", "sh", "-c", "while :; do :; done")
-	until(t, 30*time.Second, "the worker of the spinning task sees it", func() bool {
-		ratio := f.nodes(t)[spin.Node].CpuUsageRatio
-		return ratio != nil && *ratio > 0.3
-	})
-	for name, n := range f.nodes(t) {
-		if name != spin.Node && (n.CpuUsageRatio == nil || *n.CpuUsageRatio > 0.2) {
-			t.Errorf("%s, which runs nothing that is busy, measures %v", name, n.CpuUsageRatio)
+	// How much a busy machine lets it have, nobody knows; the others have none.
+	until(t, time.Minute, "the worker of the spinning task sees it, and no other does", func() bool {
+		nodes := f.nodes(t)
+		busy := nodes[spin.Node].CpuUsageRatio
+		if busy == nil || *busy < 0.02 {
+			return false
 		}
-	}
+		for name, n := range nodes {
+			if name != spin.Node && (n.CpuUsageRatio == nil || *n.CpuUsageRatio > *busy/2) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // cgroupsOf lists the cgroups, in all hierarchies, that a cube dev has made.
