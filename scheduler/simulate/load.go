@@ -97,7 +97,7 @@ func (t *Trace) read(files fs.FS, name string, head bool, take func(*Trace, reco
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	lines := csv.NewReader(bufio.NewReaderSize(f, 1<<20))
 	lines.ReuseRecord = true
 	for i := 0; ; i++ {
