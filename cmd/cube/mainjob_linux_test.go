@@ -131,7 +131,8 @@ func (f *fleet) checkExplain(t *testing.T, placed wire.PlacedTask) {
 	if loser.Node != f.busyName || loser.Score >= winner.Score {
 		t.Errorf("%s lost with %v against %v", loser.Node, loser.Score, winner.Score)
 	}
-	if measured := loser.Inputs.CpuUsageRatio; !(math.Abs(measured.Value()-busyShare) <= 0.01) {
+	measured := loser.Inputs.CpuUsageRatio
+	if !(math.Abs(measured.Value()-busyShare) <= 0.01) {
 		t.Errorf("the busy machine was measured at %v; want %v ± 0.01", measured, busyShare)
 	}
 	if len(decision.Refused) != 1 || decision.Refused[0].Code != scheduler.RefusedMemory ||
@@ -139,7 +140,7 @@ func (f *fleet) checkExplain(t *testing.T, placed wire.PlacedTask) {
 		t.Errorf("refused: %+v; want %s for memory", decision.Refused, f.fullName)
 	}
 	table := mustCube(t, f.env, "explain", "hello")
-	for _, want := range []string{f.idleName, f.busyName, f.fullName, "95.0%", "memory", "512MiB"} {
+	for _, want := range []string{f.idleName, f.busyName, f.fullName, percent(measured.Value()), "memory", "512MiB"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table does not say %q:\n%s", want, table)
 		}
