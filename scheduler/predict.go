@@ -159,8 +159,8 @@ const (
 )
 
 // estimate returns what a task of the kind is expected to use by its own
-// readings and by its kind's: its use is the mean of the last and of its
-// whole life, but for a chance that it becomes another one of its kind.
+// readings and by its kind's: its use is a blend of its last
+// use and its averages, by weights that are learned (blend.go), but for a chance that it becomes another one of its kind.
 func (m *meter) estimate(k kind, p *predictor) estimate {
 	prior := p.predict(k)
 	if !Known(m.mean) {
