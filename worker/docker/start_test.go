@@ -130,12 +130,15 @@ func testStopOfOneNeverStarted(t *testing.T, image string) {
 	if err := runtime.Stop(t.Context(), key, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	// The sweep may be removing it at the same time; the engine then says that
-	// it is marked for removal, and does not start it either.
-	err = engine.ContainerStart(t.Context(), made.ID, container.StartOptions{})
-	if !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-		t.Errorf("starting it later: %v; want it gone", err)
-	}
+	// The sweep may be removing it at the same time; until it has, the engine
+	// says that it is marked for removal. At no time does it start.
+	eventually(t, 10*time.Second, "it is gone", func() bool {
+		err := engine.ContainerStart(t.Context(), made.ID, container.StartOptions{})
+		if !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+			t.Fatalf("starting it later: %v; want it refused", err)
+		}
+		return errdefs.IsNotFound(err)
+	})
 }
 
 func testStartFailsCleanly(t *testing.T, image string) {
