@@ -19,16 +19,21 @@ func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decisi
 		for alike < len(demands) && demands[0].like(&demands[alike]) {
 			alike++
 		}
+		decided := 0
 		if alike > 1 && s.cfg.Policy.Sample == 0 {
-			alike = s.decideAlike(now, demands[:alike], seed, &made)
-		} else {
-			alike = 0
+			decided = s.decideAlike(now, demands[:alike], seed, &made)
 		}
-		if alike == 0 { // alone, or no fresh node fits
-			made = append(made, s.decideAndPlace(now, &demands[0], seed))
-			alike = 1
+		if decided == 0 { // alone, or no fresh node fits
+			one := s.decideAndPlace(now, &demands[0], seed)
+			made = append(made, one)
+			decided = 1
+			for one.Node == "" && decided < alike { // nor does the next fit
+				one.Task = demands[decided].Task
+				made = append(made, one)
+				decided++
+			}
 		}
-		demands = demands[alike:]
+		demands = demands[decided:]
 	}
 	return made
 }

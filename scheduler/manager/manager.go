@@ -98,6 +98,7 @@ type Manager struct {
 	accepting map[uuid.UUID]chan struct{}
 	nodes     map[string]*node
 	queue     queue
+	demands   []scheduler.Demand // memory for those of one question to the scheduler
 	counts    [len(task.States)]int
 	lastSeq   uint64
 	moments   uint64

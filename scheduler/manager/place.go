@@ -24,6 +24,8 @@ type placement struct {
 	e      *entry
 	record *Record // as the decision made it
 	before *Record // as it was while pending
+
+	decision *scheduler.Decision
 }
 
 // placeLoop decides on pending tasks until ctx ends. It is the only one that
@@ -79,18 +81,22 @@ func (m *Manager) decideBatch() ([]placement, *commit) {
 		m.mu.Lock()
 		woken := m.wakeClasses()
 		var changes Changes
-		for range maxHeld {
-			p, decision, ok := m.decideNext(&woken)
-			if !ok {
+		for left := maxHeld; left > 0; {
+			tasks, c := m.nextAlike(&woken, left)
+			if len(tasks) == 0 {
 				more = false
 				break
 			}
-			if p.e == nil {
-				continue
+			left -= len(tasks)
+			start := len(batch)
+			batch = m.decideAlike(tasks, c, batch)
+			if c != nil && len(batch)-start < len(tasks) {
+				woken = woken[1:] // it has its answer
 			}
-			batch = append(batch, p)
-			changes.Tasks = append(changes.Tasks, p.record)
-			changes.Decisions = append(changes.Decisions, SeqDecision{Seq: p.record.Seq, Decision: decision})
+			for _, p := range batch[start:] {
+				changes.Tasks = append(changes.Tasks, p.record)
+				changes.Decisions = append(changes.Decisions, SeqDecision{Seq: p.record.Seq, Decision: p.decision})
+			}
 		}
 		if len(woken) > 0 {
 			m.rouse(woken)
@@ -103,57 +109,83 @@ func (m *Manager) decideBatch() ([]placement, *commit) {
 	return batch, saved
 }
 
-// decideNext decides on the next task: first of those that a node has made room
-// for, then of the queue. ok is false when there is none; p.e is nil when the
-// task has to wait.
-func (m *Manager) decideNext(woken *[]*class) (p placement, d *scheduler.Decision, ok bool) {
+// nextAlike returns the next tasks to decide on, up to most that ask for the
+// same: first of those that a node has made room for, with the class in which
+// they go on waiting if they do not fit, then of the queue. There are none when
+// nothing is to be decided.
+func (m *Manager) nextAlike(woken *[]*class, most int) ([]*entry, *class) {
 	for len(*woken) > 0 {
 		c := (*woken)[0]
-		e := c.head()
-		if e == nil {
-			*woken = (*woken)[1:]
-			continue
+		if tasks := c.heads(min(c.turn, most)); len(tasks) > 0 {
+			c.turn = min(2*c.turn, maxHeld)
+			return tasks, c
 		}
-		decision := m.decide(e)
-		if decision.Node == "" {
-			c.answer(decision)
-			m.watch.changed(e.record.Task.ID)
-			*woken = (*woken)[1:]
-			continue
+		*woken = (*woken)[1:]
+	}
+	return m.queue.popAlike(most), nil
+}
+
+// decideAlike decides on tasks that ask for the same, makes true what was
+// decided and appends it to batch. From the first on that fits nowhere they
+// wait: in c, or in a class of their own.
+func (m *Manager) decideAlike(tasks []*entry, c *class, batch []placement) []placement {
+	now, decisions := m.decide(tasks)
+	for i, e := range tasks {
+		if decisions[i].Node == "" {
+			m.putAside(tasks[i:], c, &decisions[i])
+			break
 		}
-		c.take()
-		return m.assign(e, &decision), &decision, true
+		if c != nil {
+			c.take()
+		}
+		batch = append(batch, m.assign(e, &decisions[i], now))
 	}
-	e := m.queue.pop()
-	if e == nil {
-		return placement{}, nil, false
+	return batch
+}
+
+// putAside has tasks wait that were refused alike; those of a class are there
+// already.
+func (m *Manager) putAside(tasks []*entry, c *class, d *scheduler.Decision) {
+	if c != nil {
+		c.answer(*d)
+		m.watch.changed(tasks[0].record.Task.ID)
+		return
 	}
-	decision := m.decide(e)
-	if decision.Node == "" {
-		m.queue.wait(e, decision)
+	for _, e := range tasks {
+		m.queue.wait(e, *d)
 		m.watch.changed(e.record.Task.ID)
-		return placement{}, nil, true
 	}
-	return m.assign(e, &decision), &decision, true
 }
 
-// decide asks the scheduler.
-func (m *Manager) decide(e *entry) scheduler.Decision {
+// decide asks the scheduler about tasks that ask for the same. It holds the
+// promises of those that it has found a node for.
+func (m *Manager) decide(tasks []*entry) (scheduler.Instant, []scheduler.Decision) {
 	now := m.now()
-	demand := e.demand
-	demand.Excluded = e.exclusions(now)
+	demands := m.demands[:0]
+	for _, e := range tasks {
+		demand := e.demand
+		demand.Excluded = e.exclusions(now)
+		demands = append(demands, demand)
+	}
+	m.demands = demands
 	started := time.Now()
-	d := m.state.Decide(now, demand, m.rng.Uint64())
-	d.Time = started
-	m.metrics.decided(&d, time.Since(started))
-	return d
+	decisions := m.state.DecideBatch(now, demands, m.rng.Uint64())
+	each := time.Since(started) / time.Duration(len(tasks))
+	for i := range decisions {
+		decisions[i].Time = started
+		m.metrics.decided(&decisions[i], each)
+		if decisions[i].Node == "" {
+			break // that holds for the rest
+		}
+	}
+	return now, decisions
 }
 
-// assign makes a decision true: a new allocation, larger than all before.
-func (m *Manager) assign(e *entry, d *scheduler.Decision) placement {
-	now := m.now()
+// assign makes a decision true whose promise the scheduler holds since now: a
+// new allocation, larger than all before.
+func (m *Manager) assign(e *entry, d *scheduler.Decision, now scheduler.Instant) placement {
 	m.metrics.pending.Observe((now - e.since).Seconds())
-	e.waiting, e.handed, e.stopSent, e.placedAt = nil, false, false, now
+	e.waiting, e.handed, e.stopSent, e.placedAt, e.held = nil, false, false, now, d.Node
 	before := e.record
 	next := before.with(func(r *Record) {
 		r.Task.State = task.Scheduled
@@ -163,7 +195,7 @@ func (m *Manager) assign(e *entry, d *scheduler.Decision) placement {
 	e.record = next
 	m.reindex(e, before, next)
 	m.log.Debug("A task was placed.", "task", next.Task.ID, "node", next.Node, "allocation", next.Task.Allocation)
-	return placement{e: e, record: next, before: before}
+	return placement{e: e, record: next, before: before, decision: d}
 }
 
 // takeBack undoes decisions that did not reach the disk. Who was stopped
@@ -221,7 +253,7 @@ func (m *Manager) wakeClasses() []*class {
 	nodes := m.roomy()
 	for _, c := range m.queue.waiting {
 		if c.roused || c.servedByAny(nodes) {
-			c.roused = false
+			c.roused, c.turn = false, 1
 			woken = append(woken, c)
 		}
 	}

@@ -21,6 +21,7 @@ type queue struct {
 	waiting []*class // in the order in which they began to wait
 	byKey   map[string]*class
 	room    map[string]struct{} // nodes that may have more room than before
+	alike   []*entry            // memory for what popAlike returns
 	trouble string              // why no task is being placed at all; mostly empty
 }
 
@@ -31,6 +32,7 @@ type class struct {
 	decision scheduler.Decision
 	reason   string
 	roused   bool // to be decided on at the next batch
+	turn     int  // once it is: how many tasks at a time, more as they fit
 }
 
 func newQueue() queue {
@@ -69,6 +71,29 @@ func (q *queue) pop() *entry {
 	return nil
 }
 
+// popAlike returns the next task to decide on with those right behind it that
+// ask for the same, up to most; none if there is nothing to decide on.
+func (q *queue) popAlike(most int) []*entry {
+	first := q.pop()
+	if first == nil {
+		return nil
+	}
+	tasks := append(q.alike[:0], first)
+	for len(tasks) < most && len(q.ready) > 0 && first.alike(q.ready[0]) {
+		tasks = append(tasks, q.ready[0])
+		q.ready[0] = nil
+		q.ready = q.ready[1:]
+	}
+	q.alike = tasks
+	return tasks
+}
+
+// alike reports whether two tasks are answered alike, one after the other.
+func (e *entry) alike(o *entry) bool {
+	return o.pending() && e.key == o.key && e.demand.Name == o.demand.Name &&
+		len(e.excluded)+len(o.excluded)+len(e.demand.HostPorts) == 0
+}
+
 // wait puts a task aside that the decision found no node for.
 func (q *queue) wait(e *entry, d scheduler.Decision) {
 	key := e.waitKey()
@@ -78,7 +103,9 @@ func (q *queue) wait(e *entry, d scheduler.Decision) {
 		q.byKey[key] = c
 		q.waiting = append(q.waiting, c)
 	}
-	c.answer(d)
+	if c.head() == nil {
+		c.answer(d)
+	}
 	c.add(e)
 }
 
@@ -100,6 +127,20 @@ func (c *class) head() *entry {
 		c.take()
 	}
 	return nil
+}
+
+// heads returns up to n of the oldest tasks that are still pending in the class
+// and alike.
+func (c *class) heads(n int) []*entry {
+	first := c.head()
+	if first == nil {
+		return nil
+	}
+	count := 1
+	for count < min(n, len(c.tasks)) && c.tasks[count].waiting == c && first.alike(c.tasks[count]) {
+		count++
+	}
+	return c.tasks[:count]
 }
 
 func (c *class) take() {

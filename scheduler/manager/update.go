@@ -70,19 +70,24 @@ func (m *Manager) repromise(e *entry, prev, next *Record) {
 	if !next.live() {
 		return
 	}
-	started := unixSeconds(next.Task.StartTime)
-	if next.Task.State != task.Running {
-		started = scheduler.Absent()
-	}
-	if e.held != "" && prev != nil && prev.Task.State == next.Task.State && prev.Task.StartTime.Equal(next.Task.StartTime) {
+	if e.held != "" && prev != nil && prev.startTime().Equal(next.startTime()) {
 		return
 	}
+	started := unixSeconds(next.startTime())
 	err := m.state.Place(scheduler.Placement{Demand: e.demand, Node: next.Node, At: e.placedAt, StartTime: started})
 	if err != nil {
 		m.log.Error("The scheduler does not take a promise.", "task", id, "node", next.Node, "error", err)
 		return
 	}
 	e.held = next.Node
+}
+
+// startTime is since when the task runs, by its worker; zero while it does not.
+func (r *Record) startTime() time.Time {
+	if r.Task.State != task.Running {
+		return time.Time{}
+	}
+	return r.Task.StartTime
 }
 
 // unixSeconds is t on the clock it was read from; absent where t is zero.
