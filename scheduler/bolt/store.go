@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -17,8 +19,10 @@ import (
 	"cube/scheduler/manager"
 )
 
-// schemaVersion is the version this package writes and the newest it reads.
-const schemaVersion = 1
+// schemaVersion is the version this package writes and the newest it reads. In
+// version 1, decisions were JSON; they are still read, and a file of that
+// version becomes one of this with the first decision that is added.
+const schemaVersion = 2
 
 var (
 	metaBucket      = []byte("meta")
@@ -188,10 +192,8 @@ func (s *Store) Save(c manager.Changes) error {
 				return err
 			}
 		}
-		for _, d := range c.Decisions {
-			if err := put(decisions, seqKey(d.Seq), d.Decision); err != nil {
-				return err
-			}
+		if err := saveDecisions(tx, decisions, c.Decisions); err != nil {
+			return err
 		}
 		for _, seq := range c.Forgotten {
 			if err := errors.Join(tasks.Delete(seqKey(seq)), decisions.Delete(seqKey(seq))); err != nil {
@@ -200,6 +202,41 @@ func (s *Store) Save(c manager.Changes) error {
 		}
 		return saveNodes(nodes, c.Nodes)
 	})
+}
+
+func saveDecisions(tx *bbolt.Tx, bucket *bbolt.Bucket, decisions []manager.SeqDecision) error {
+	if len(decisions) == 0 {
+		return nil
+	}
+	if err := upgrade(tx.Bucket(metaBucket)); err != nil {
+		return err
+	}
+	for _, d := range decisions {
+		value, err := d.Decision.MarshalBinary()
+		if err != nil {
+			return err
+		}
+		if err := bucket.Put(seqKey(d.Seq), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upgrade has an older program refuse the file from now on.
+func upgrade(meta *bbolt.Bucket) error {
+	if string(meta.Get(versionKey)) == strconv.Itoa(schemaVersion) {
+		return nil
+	}
+	return put(meta, versionKey, schemaVersion)
+}
+
+// readDecision reads a decision in the form of any version.
+func readDecision(value []byte, into *scheduler.Decision) error {
+	if bytes.HasPrefix(value, []byte("{")) {
+		return json.Unmarshal(value, into) // version 1
+	}
+	return into.UnmarshalBinary(value)
 }
 
 func saveNodes(bucket *bbolt.Bucket, nodes []manager.NodeRecord) error {
@@ -228,7 +265,7 @@ func (s *Store) Decision(seq uint64) (scheduler.Decision, bool, error) {
 			return nil
 		}
 		found = true
-		return json.Unmarshal(value, &decision)
+		return readDecision(value, &decision)
 	})
 	if err != nil {
 		return scheduler.Decision{}, false, fmt.Errorf("a decision in the store %s cannot be read: %w", s.db.Path(), err)

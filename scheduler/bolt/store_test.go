@@ -172,7 +172,7 @@ func TestOpenRefuses(t *testing.T) {
 			update(t, path, func(tx *bbolt.Tx) error {
 				return tx.Bucket(metaBucket).Put(versionKey, fmt.Append(nil, schemaVersion+1))
 			})
-		}, "newer than the 1"},
+		}, fmt.Sprintf("newer than the %d", schemaVersion)},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
