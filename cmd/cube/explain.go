@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"cube/scheduler"
+	"cube/scheduler/policy"
 	"cube/worker/wire"
 )
 
@@ -84,7 +86,31 @@ func (c *cli) printCandidates(d *scheduler.Decision) error {
 			ofWhole(size(in.MemoryPromised), size(in.MemoryLimit)),
 			fmt.Sprint(in.Tasks), read)
 	}
-	return out.flush()
+	if err := out.flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(c.stdout, recomputed(d))
+	return err
+}
+
+// recomputed says whether the scores follow from the figures that the decision
+// was stored with.
+func recomputed(d *scheduler.Decision) string {
+	made, err := policy.New(d.Policy)
+	if err != nil {
+		return fmt.Sprintf("The scores cannot be recomputed here: %v.", err)
+	}
+	again, err := scheduler.Recompute(made, *d)
+	if err != nil {
+		return fmt.Sprintf("The scores cannot be recomputed here: %v.", err)
+	}
+	for i := range again {
+		if again[i].Score != d.Candidates[i].Score || !slices.Equal(again[i].Components, d.Candidates[i].Components) {
+			return fmt.Sprintf("Recomputed from these figures, %s scores %v, not %v: another version of cube decided.",
+				again[i].Node, again[i].Score, d.Candidates[i].Score)
+		}
+	}
+	return "Recomputed from these figures, the scores are the same to the last bit."
 }
 
 func figureOf(f scheduler.Figure, format func(float64) string) string {

@@ -140,7 +140,7 @@ func (f *fleet) checkExplain(t *testing.T, placed wire.PlacedTask) {
 		t.Errorf("refused: %+v; want %s for memory", decision.Refused, f.fullName)
 	}
 	table := mustCube(t, f.env, "explain", "hello")
-	for _, want := range []string{f.idleName, f.busyName, f.fullName, percent(measured.Value()), "memory", "512MiB"} {
+	for _, want := range []string{f.idleName, f.busyName, f.fullName, percent(measured.Value()), "memory", "512MiB", "the same to the last bit"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table does not say %q:\n%s", want, table)
 		}
