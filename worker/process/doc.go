@@ -34,11 +34,11 @@
 //	output.N.log  what it wrote, in the log format of the Kubernetes CRI
 //	supervisor.log  empty, unless a supervisor failed
 //
-// A record is written beside its place, fsynced and renamed. run.json is on
-// disk before the supervisor is told what to start, and what to start goes
-// through a socket that ends with the worker: whatever moment a worker dies at,
-// the run either is on record or never started. The task's environment, where
-// secrets are kept, never reaches the disk.
+// A record is written beside its place, fsynced and renamed. What to start goes
+// to the supervisor through a socket that ends with the worker, and the word to
+// start it once run.json is on disk; meanwhile the supervisor prepares itself.
+// Whatever moment a worker dies at, the run either is on record or never started.
+// The task's environment, where secrets are kept, never reaches the disk.
 //
 // # The end of a run
 //

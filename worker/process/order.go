@@ -9,7 +9,9 @@ import (
 )
 
 // order is what the worker tells a supervisor to run, through the socket that is
-// its standard input. It is never on disk: Env holds secrets.
+// its standard input. It is never on disk: Env holds secrets. When the order has
+// come, what needs no record of the run is prepared; it is carried out when the
+// word to go has come after it, which is "true".
 type order struct {
 	Key        string
 	Command    []string
@@ -44,6 +46,10 @@ func (e *startError) Unwrap() error {
 	}
 	return e.errno
 }
+
+// errUnheard says that a supervisor ended before it had been told to go, so that
+// nothing was started.
+var errUnheard = errors.New("the supervisor ended before it was told to start the task")
 
 // readAnswer reads the supervisor's answer. One that says nothing has died.
 func readAnswer(r io.Reader) (startedRecord, error) {

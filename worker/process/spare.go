@@ -1,6 +1,7 @@
 package process
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -139,6 +140,38 @@ func (s *newSupervisor) assign(dir string) error {
 	}
 	rights := unix.UnixRights(int(log.Fd()), int(lock.Fd()))
 	return unix.Sendmsg(int(s.order.Fd()), []byte(dir), rights, nil, unix.MSG_NOSIGNAL)
+}
+
+// give tells the supervisor what to run, so that it prepares itself.
+func (s *newSupervisor) give(o *order) error {
+	if err := json.NewEncoder(s.order).Encode(o); err != nil {
+		return fmt.Errorf("%w: %w", errUnheard, err)
+	}
+	return nil
+}
+
+// begin tells the supervisor to start what it was given, and returns what became
+// of it.
+func (s *newSupervisor) begin() (startedRecord, error) {
+	sendErr := json.NewEncoder(s.order).Encode(true)
+	started, err := readAnswer(s.answer)
+	refused := (*startError)(nil)
+	if err == nil || errors.As(err, &refused) {
+		return started, err
+	}
+	if sendErr != nil || s.unread() {
+		err = fmt.Errorf("%w: %w", errUnheard, errors.Join(err, sendErr))
+	}
+	return started, err
+}
+
+// unread reports whether the supervisor has ended without having read all that it
+// was sent, of which the word to go is the last.
+func (s *newSupervisor) unread() bool {
+	// What the peer of a local socket leaves unread when it closes, its kernel
+	// tells the other end (unix_release_sock).
+	pending, err := unix.GetsockoptInt(int(s.order.Fd()), unix.SOL_SOCKET, unix.SO_ERROR)
+	return err == nil && unix.Errno(pending) == unix.ECONNRESET
 }
 
 // awaitRun waits, in the supervisor, for the run that assign names. There is

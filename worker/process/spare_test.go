@@ -4,11 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
+
+	"cube/worker"
+	"cube/worker/task"
 )
 
 // spareOf waits for the runtime's spare supervisor and takes it.
@@ -88,5 +93,39 @@ func TestCloseLeavesNoSpare(t *testing.T) {
 	}
 	if err := unix.Kill(s.process.pid, 0); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("the spare is still there: %v", err)
+	}
+}
+
+// A supervisor that is lost between its assignment and the word to go has started
+// nothing: another one takes the run, which begins once.
+func TestSpareThatIsKilledWithItsOrder(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	s := spareOf(t, rt)
+	awaitReady(t, s)
+	if err := s.process.signal(unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	rt.spare <- s
+	key := worker.Key{Task: uuid.New()}
+	begun := filepath.Join(t.TempDir(), "begun")
+	started := make(chan error, 1)
+	go func() {
+		_, err := rt.Start(t.Context(), key, &task.Task{Command: []string{"sh", "-c", "echo begun >>" + begun + "; exit 7"}})
+		started <- err
+	}()
+	// It is on record, so it was assigned, and its order waits to be read.
+	record := filepath.Join(rt.runs, key.String(), runFile)
+	eventually(t, "the run is on record", func() bool { _, err := os.Stat(record); return err == nil })
+	if err := s.process.signal(unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	if exit := wait(t, rt, key); code(exit) != "7" {
+		t.Errorf("ended with %s, %s; want 7", code(exit), exit.Error)
+	}
+	if text, err := os.ReadFile(begun); err != nil || string(text) != "begun\n" {
+		t.Errorf("it began %q, %v", text, err)
 	}
 }

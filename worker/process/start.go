@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cube/worker"
@@ -43,6 +43,10 @@ func (rt *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (wor
 		return worker.Run{}, err
 	}
 	r, err := rt.start(ctx, key, t, o, ports)
+	for tries := 1; errors.Is(err, errUnheard) && tries < supervisorTries; tries++ {
+		rt.config.Log.Warn("A supervisor was lost before it started its task; another one is taken", "run", key, "err", err)
+		r, err = rt.start(ctx, key, t, o, ports)
+	}
 	if err != nil {
 		return worker.Run{}, err
 	}
@@ -50,6 +54,10 @@ func (rt *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (wor
 	rt.adopt(r)
 	return snapshot, nil
 }
+
+// supervisorTries is how many supervisors a start takes, where somebody kills them
+// before they have started anything.
+const supervisorTries = 3
 
 // order is what the supervisor of the task is told.
 func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]task.PortBinding, error) {
@@ -78,8 +86,9 @@ func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]tas
 	return o, ports, nil
 }
 
-// start makes the run's directory, takes a supervisor, puts both on record and
-// only then tells it what to run. On an error nothing is left behind.
+// start makes the run's directory and takes a supervisor, which prepares itself
+// while both are put on record; only then is it told to go. On an error nothing
+// is left behind, and where that is errUnheard nothing was ever started.
 func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *order, ports map[string][]task.PortBinding) (r *run, err error) {
 	r = &run{dir: filepath.Join(rt.runs, o.Key), done: make(chan struct{})}
 	r.record = runRecord{
@@ -111,16 +120,13 @@ func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *o
 		return r, fmt.Errorf("the supervisor of run %s: %w", key, err)
 	}
 	r.record.Supervisor = identity{BootID: rt.bootID, PID: s.process.pid, Start: start}
-	// Both at once: a file system commits them together.
-	named := make(chan error, 1)
-	go func() { named <- syncDir(rt.runs) }()
-	if err := errors.Join(writeRecord(r.dir, runFile, r.record, true), <-named); err != nil {
+	if err := s.give(o); err != nil {
 		return r, err
 	}
-	if err := o.Cgroup.make(limitsOf(t)); err != nil {
+	if err := rt.putOnRecord(r, limitsOf(t)); err != nil {
 		return r, err
 	}
-	started, err := s.command(o)
+	started, err := s.begin()
 	if err != nil {
 		return r, err
 	}
@@ -144,16 +150,17 @@ func (rt *Runtime) undo(r *run, why error) error {
 	return why
 }
 
-// command gives the order and returns what became of it.
-func (s *newSupervisor) command(o *order) (startedRecord, error) {
-	// A supervisor that cannot take the order says why, or has died: the
-	// answer tells.
-	sendErr := json.NewEncoder(s.order).Encode(o)
-	started, err := readAnswer(s.answer)
-	if err != nil && sendErr != nil {
-		err = errors.Join(err, sendErr)
+// putOnRecord makes the run's cgroup and its record, which is on disk when
+// putOnRecord returns.
+func (rt *Runtime) putOnRecord(r *run, limits *specs.LinuxResources) error {
+	// Both at once: a file system commits them together.
+	named := make(chan error, 1)
+	go func() { named <- syncDir(rt.runs) }()
+	err := errors.Join(writeRecord(r.dir, runFile, r.record, true), <-named)
+	if err == nil {
+		err = r.record.Cgroup.make(limits)
 	}
-	return started, err
+	return err
 }
 
 // ignoreExit is err, unless it only says that the process failed.

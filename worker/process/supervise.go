@@ -71,18 +71,16 @@ func supervise() error {
 			return errors.Join(err, discard(dir))
 		}
 	}
+	t, err := awaitOrder(dir, own)
+	if err != nil {
+		return errors.Join(err, discard(dir))
+	}
 	// What came before there was a task is not for it.
 	for len(signals) > 0 {
 		<-signals
 	}
-	var o order
-	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
-		err = fmt.Errorf("the worker ended before it had said what to run: %w", err)
-		return errors.Join(err, discard(dir))
-	}
 	reply := os.NewFile(answerFD, "answer")
-	t, err := launch(dir, &o, own)
-	if err != nil {
+	if err := t.launch(dir); err != nil {
 		// Removed before the answer: a worker that dies now finds no run.
 		err = errors.Join(err, discard(dir))
 		return json.NewEncoder(reply).Encode(failure(err))
@@ -96,6 +94,21 @@ func supervise() error {
 
 	go t.obey(signals)
 	return t.finish(dir)
+}
+
+// awaitOrder waits for the order and then for the word to go, and prepares the
+// task meanwhile. An error says that the worker has ended.
+func awaitOrder(dir string, own *group) (*supervised, error) {
+	var o order
+	said := json.NewDecoder(os.Stdin)
+	if err := said.Decode(&o); err != nil {
+		return nil, fmt.Errorf("the worker ended before it had said what to run: %w", err)
+	}
+	t := prepare(dir, &o, own)
+	if err := said.Decode(new(bool)); err != nil {
+		return nil, fmt.Errorf("the worker ended before the run was on record: %w", err)
+	}
+	return t, nil
 }
 
 // closeAllOnExec keeps from the task what this process has open, also what the
@@ -113,18 +126,27 @@ func closeAllOnExec() error {
 	return nil
 }
 
-// launch starts the task and puts it on record.
-func launch(dir string, o *order, own *group) (*supervised, error) {
+// prepare does what can be done before the run is on record, and leaves nothing
+// outside its directory. What it fails with is for launch to say: until the run
+// is on record, its directory is the worker's too, and is not removed.
+func prepare(dir string, o *order, own *group) *supervised {
+	t := &supervised{cgroup: o.Cgroup, own: own}
 	for _, name := range [...]string{startedFile, exitFile} {
-		if err := reserveRecord(dir, name); err != nil {
-			return nil, err
+		if t.unprepared = reserveRecord(dir, name); t.unprepared != nil {
+			return t
 		}
 	}
-	out, err := newLogWriter(dir, o.LogSize, o.LogFiles)
-	if err != nil {
-		return nil, err
+	if t.out, t.unprepared = newLogWriter(dir, o.LogSize, o.LogFiles); t.unprepared == nil {
+		t.command, t.unprepared = command(o)
 	}
-	t := &supervised{cgroup: o.Cgroup, own: own, out: out}
+	return t
+}
+
+// launch starts the task and puts it on record.
+func (t *supervised) launch(dir string) error {
+	if t.unprepared != nil {
+		return t.unprepared
+	}
 	// A goroutine whose thread starts the task and then stays: the task is
 	// killed when that thread ends (PR_SET_PDEATHSIG), with the process. The
 	// caller keeps the process' first thread, which must not enter the task's
@@ -133,19 +155,19 @@ func launch(dir string, o *order, own *group) (*supervised, error) {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		started <- t.start(o)
+		started <- t.start()
 		select {}
 	}()
 	if err := <-started; err != nil {
-		return nil, err
+		return err
 	}
 	// Not fsynced: a crash of the machine, which alone could lose it, ends
 	// the task too.
 	if err := writeRecord(dir, startedFile, t.started, false); err != nil {
 		t.killEverything()
-		return nil, err
+		return err
 	}
-	return t, nil
+	return nil
 }
 
 // protectFromOOM makes the supervisor the last that a machine out of memory

@@ -14,27 +14,27 @@ import (
 
 // supervised is the task, as its supervisor has it.
 type supervised struct {
-	cgroup  *group
-	own     *group // the supervisor's, on v1
-	out     *logWriter
-	started startedRecord
+	cgroup     *group
+	own        *group // the supervisor's, on v1
+	out        *logWriter
+	command    *exec.Cmd // until it has been started
+	unprepared error     // why it cannot be
+	started    startedRecord
 
 	mu     sync.Mutex // guards reaped, and the PID of the task against use after it
 	reaped bool
 }
 
 // start starts the task's command. On an error nothing of it runs.
-func (t *supervised) start(o *order) error {
-	cmd, err := command(o)
-	if err != nil {
-		return err
-	}
+func (t *supervised) start() error {
+	cmd := t.command
+	t.command = nil // it holds the task's environment
 	stdout, stderr, err := t.out.pipes()
 	if err != nil {
 		return err
 	}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	err = o.Cgroup.start(cmd, t.own)
+	err = t.cgroup.start(cmd, t.own)
 	// The task has its own copies; the pipes end when the last one closes.
 	_, _ = stdout.Close(), stderr.Close()
 	if err != nil && cmd.Process != nil {
@@ -42,7 +42,7 @@ func (t *supervised) start(o *order) error {
 		t.killEverything()
 	}
 	if err != nil {
-		return fmt.Errorf("the command %q cannot be started: %w", o.Command[0], plain(err))
+		return fmt.Errorf("the command %q cannot be started: %w", cmd.Args[0], plain(err))
 	}
 	bootID, err := readBootID()
 	start, errStart := startTime(cmd.Process.Pid)
