@@ -75,12 +75,7 @@ func (w *Worker) stop(e *entry, allocation *uint64, event uuid.UUID, digest stri
 	if known != nil && next.Fence == known.Fence && (known.Wanted == task.Completed || !known.live()) {
 		return known, nil // asked before
 	}
-	if event != uuid.Nil {
-		if next.Events == nil {
-			next.Events = map[uuid.UUID]string{}
-		}
-		next.Events[event] = digest
-	}
+	next.remember(event, digest)
 	if err := w.write(e, next); err != nil {
 		w.wakeRetire() // settles the doubt
 		return nil, unsaved(err)
@@ -91,6 +86,24 @@ func (w *Worker) stop(e *entry, allocation *uint64, event uuid.UUID, digest stri
 	w.poke(e)
 	w.mu.Unlock()
 	return next, nil
+}
+
+// maxEvents bounds how many events a record remembers. Stops of ever newer
+// allocations would make it grow for ever; those that it does not remember act
+// once all the same, by the fence, and only another body under the same ID is
+// not noticed.
+const maxEvents = 16
+
+// remember notes that the event was acted on; the nil event has no ID to know it
+// by.
+func (r *Record) remember(event uuid.UUID, digest string) {
+	if event == uuid.Nil || len(r.Events) >= maxEvents {
+		return
+	}
+	if r.Events == nil {
+		r.Events = map[uuid.UUID]string{}
+	}
+	r.Events[event] = digest
 }
 
 // StopAll takes no more tasks, stops every one there is, and returns once all

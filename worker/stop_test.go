@@ -54,6 +54,35 @@ func TestStopByEvent(t *testing.T) {
 	})
 }
 
+// Stops of ever newer allocations, which a broken manager might send, do not make
+// a task's record grow for ever, and each still acts once.
+func TestStopsOfEverNewerAllocations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := boot(t, nil)
+		id := uuid.New()
+		stop := func(allocation uint64) task.Event {
+			return task.Event{ID: uuid.New(), State: task.Completed, Task: task.Task{ID: id, Allocation: allocation}}
+		}
+		var last task.Event
+		for allocation := range uint64(200) {
+			last = stop(allocation + 1)
+			if _, _, err := m.Submit(t.Context(), last); err != nil {
+				t.Fatal(err)
+			}
+		}
+		generation := m.Generation()
+		if got, _, err := m.Submit(t.Context(), last); err != nil || got.State != task.Completed || m.Generation() != generation {
+			t.Errorf("the last again: %v, %v, generation %d after %d", got, err, m.Generation(), generation)
+		}
+		_, _, err := m.Submit(t.Context(), startOf(id, 200))
+		wantCode(t, err, wire.CodeIllegalTransition)
+		records, err := m.store.Load()
+		if err != nil || len(records) != 1 || records[0].Fence != 200 || len(records[0].Events) > 20 {
+			t.Errorf("%v, %d records, the first with fence %d and %d events", err, len(records), records[0].Fence, len(records[0].Events))
+		}
+	})
+}
+
 // A start that takes long is given up when a stop comes in.
 func TestStopDuringTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

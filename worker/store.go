@@ -28,7 +28,8 @@ type Record struct {
 	// Wanted is Running, or Completed once a stop was asked for.
 	Wanted task.State
 	// Events are the IDs of the events that were acted on, each with a
-	// digest of its body, so that the same event acts once.
+	// digest of its body, so that the same event acts once; the first few of
+	// the present allocation and of what came for it since.
 	Events map[uuid.UUID]string
 	// Fence refuses late starts: a stop was asked for of this allocation and
 	// all older ones.

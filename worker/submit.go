@@ -79,9 +79,7 @@ func (w *Worker) submitStart(ctx context.Context, event *task.Event, digest stri
 	if before != nil {
 		next.Fence = before.Fence
 	}
-	if event.ID != uuid.Nil {
-		next.Events = map[uuid.UUID]string{event.ID: digest}
-	}
+	next.remember(event.ID, digest)
 	if err := w.accept(e, event.ID, next); err != nil {
 		return nil, false, err
 	}
