@@ -159,6 +159,10 @@ func (s *newSupervisor) begin() (startedRecord, error) {
 	if err == nil || errors.As(err, &refused) {
 		return started, err
 	}
+	// Its descriptors are closed in any order, but all before it has ended.
+	if endErr := s.process.wait(); endErr != nil {
+		return started, errors.Join(err, endErr)
+	}
 	if sendErr != nil || s.unread() {
 		err = fmt.Errorf("%w: %w", errUnheard, errors.Join(err, sendErr))
 	}
