@@ -13,27 +13,26 @@ import (
 // its placement back with [State.Remove]. The decisions share memory: they are
 // to be read only.
 func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decision {
-	made := make([]Decision, 0, len(demands))
-	for len(demands) > 0 {
+	made := make([]Decision, len(demands))
+	for left := made; len(demands) > 0; {
 		alike := 1
 		for alike < len(demands) && demands[0].like(&demands[alike]) {
 			alike++
 		}
 		decided := 0
 		if alike > 1 && s.cfg.Policy.Sample == 0 {
-			decided = s.decideAlike(now, demands[:alike], seed, &made)
+			decided = s.decideAlike(now, demands[:alike], seed, left)
 		}
 		if decided == 0 { // alone, or no fresh node fits
-			one := s.decideAndPlace(now, &demands[0], seed)
-			made = append(made, one)
+			left[0] = s.decideAndPlace(now, &demands[0], seed)
 			decided = 1
-			for one.Node == "" && decided < alike { // nor does the next fit
-				one.Task = demands[decided].Task
-				made = append(made, one)
+			for left[0].Node == "" && decided < alike { // nor does the next fit
+				left[decided] = left[0]
+				left[decided].Task = demands[decided].Task
 				decided++
 			}
 		}
-		demands = demands[decided:]
+		demands, left = demands[decided:], left[decided:]
 	}
 	return made
 }
@@ -41,7 +40,7 @@ func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decisi
 func (s *State) decideAndPlace(now Instant, d *Demand, seed uint64) Decision {
 	made := s.Decide(now, *d, seed)
 	if n := s.nodes[made.Node]; n != nil {
-		s.place(n, d, now, Absent())
+		s.place(n, d, now, Absent(), s.scratch.expects)
 	}
 	return made
 }
@@ -57,10 +56,11 @@ func (d *Demand) like(o *Demand) bool {
 // and returns how many. After each placement only the winner has changed, so
 // that the best of the rest are still the best: a scan for as many as there are
 // demands, then a heap.
-func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made *[]Decision) int {
+func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made []Decision) int {
 	q := s.ask(now, &demands[0], seed)
 	s.collect(q, len(demands)+Shown)
-	var refused []RefusalCount
+	var frame Decision
+	s.frame(q, &frame)
 	counted := -1
 	for i := range demands {
 		if q.passed == 0 {
@@ -68,10 +68,9 @@ func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made *[]
 		}
 		q.demand = &demands[i]
 		if counted != q.passed { // a node was refused since
-			counted, refused = q.passed, s.refusalCounts(q)
+			counted, frame.Refused = q.passed, s.refusalCounts(q)
 		}
-		*made = append(*made, Decision{})
-		s.recordShown(q, refused, &(*made)[len(*made)-1])
+		s.recordShown(q, &frame, &made[i])
 		s.placeBest(q)
 	}
 	return len(demands)
@@ -135,7 +134,7 @@ func (s *State) placeBest(q *query) {
 	c := &s.columns
 	winner := q.best.list[0]
 	n := c.nodes[winner.slot]
-	s.place(n, q.demand, q.now, Absent())
+	s.place(n, q.demand, q.now, Absent(), q.expects)
 	c.refreshNow(n, q.now)
 	if s.cfg.SpreadLimit > 0 && s.names[q.demand.Name][n] >= s.cfg.SpreadLimit {
 		q.barred.bar(n, bySpread)
@@ -155,11 +154,12 @@ func (s *State) placeBest(q *query) {
 	}
 }
 
-// putBack puts a node among the best, or back into the pool.
+// putBack puts a node among the best, of which one is missing, or into the pool
+// in place of the best there.
 func (s *State) putBack(q *query, r ranked) {
 	rank := s.columns.rank
 	if len(q.pool) > 0 && !r.before(&q.pool[0], rank) {
-		pushBest(&q.pool, r, rank)
+		s.show(q, q.best.n, swapBest(q.pool, r, rank))
 		return
 	}
 	at := q.best.n

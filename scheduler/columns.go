@@ -20,12 +20,14 @@ type columns struct {
 
 	nodes  []*node // by slot
 	health []slotHealth
+	names  []string
 	rank   []int32    // place of the node in the order of names
 	room   [3][]int64 // what can still be promised: nanocores, bytes, bytes
 	hash   []uint64
 	class  []int32
 	readAt []Instant
 	terms  [][4][]float32 // by scorer
+	inputs []Inputs       // what a decision says of a node; the age is not kept
 	pages  pages
 
 	blocks []block
@@ -220,6 +222,7 @@ func (c *columns) refresh(slot int, now Instant) {
 			c.setTerm(i, t, slot, terms[t])
 		}
 	}
+	c.figures.write(&c.inputs[slot])
 	if n.reread {
 		n.reread = false
 		c.readAt[slot], b.reread = n.reading.At, true

@@ -9,13 +9,14 @@ var infinity = math.Inf(1)
 
 // query is one decision in the making. Its memory is used again and again.
 type query struct {
-	demand *Demand
-	alone  Demand // the demand that is not of a batch
-	now    Instant
-	seed   uint64
-	ask    [3]int64 // nanocores, bytes, bytes
-	asked  Asked
-	group  group
+	demand  *Demand
+	alone   Demand // the demand that is not of a batch
+	now     Instant
+	seed    uint64
+	ask     [3]int64 // nanocores, bytes, bytes
+	asked   Asked
+	expects estimate // what a task of the demand's kind is to use
+	group   group
 
 	barred   barred
 	barSet   []uint64
@@ -75,12 +76,12 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 	q := &s.scratch
 	q.demand, q.now, q.seed = d, now, seed
 	q.ask = [3]int64{nanocores(d.Requests.Cpu), int64(d.Requests.Memory), int64(d.Requests.Disk)}
-	expects := s.predict.predict(kind{q.ask[0], d.Name})
+	q.expects = s.predict.predict(kind{q.ask[0], d.Name})
 	q.group = group{q.ask[0], q.ask[1]}
 	q.asked = Asked{
 		Cpu:          cores(q.ask[0]),
-		CpuPredicted: expects.mean,
-		CpuVariance:  expects.variance,
+		CpuPredicted: q.expects.mean,
+		CpuVariance:  q.expects.variance,
 		Memory:       float64(d.Requests.Memory),
 		Disk:         float64(d.Requests.Disk),
 	}

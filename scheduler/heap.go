@@ -49,18 +49,12 @@ func (w *worstFirst) offer(r ranked) {
 	}
 }
 
-// pushBest adds to a heap with the best on top.
-func pushBest(heap *[]ranked, r ranked, rank []int32) {
-	*heap = append(*heap, r)
-	h := *heap
-	for at := len(h) - 1; at > 0; {
-		up := (at - 1) / 2
-		if !h[at].before(&h[up], rank) {
-			return
-		}
-		h[up], h[at] = h[at], h[up]
-		at = up
-	}
+// swapBest takes the best from a heap that has one, and puts r in.
+func swapBest(h []ranked, r ranked, rank []int32) ranked {
+	best := h[0]
+	h[0] = r
+	sinkBest(h, 0, rank)
+	return best
 }
 
 // popBest takes the best from a heap that has one.

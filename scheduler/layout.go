@@ -37,6 +37,7 @@ func (c *columns) sort(now Instant) {
 		c.nodes[slot] = p.node
 		c.rank[slot], c.class[slot], c.hash[slot] = p.rank, p.class, p.node.hash
 		c.health[slot], c.readAt[slot] = slotUnread, p.node.reading.At
+		c.names[slot] = p.node.Name
 	}
 	clear(c.labels)
 	clear(c.pages)
@@ -109,6 +110,8 @@ func (c *columns) resize(size int) {
 	c.health = resized(c.health, size)
 	c.hash = resized(c.hash, size)
 	c.readAt = resized(c.readAt, size)
+	c.names = resized(c.names, size)
+	c.inputs = resized(c.inputs, size)
 	c.class = resized(c.class, size)
 	for r := range c.room {
 		c.room[r] = resized(c.room[r], size)

@@ -70,13 +70,13 @@ type groupSum struct {
 }
 
 // add puts t among the node's live tasks.
-func (n *node) add(t *placed, p *predictor) {
+func (n *node) add(t *placed, expects estimate) {
 	t.node, t.index = n, len(n.live)
 	n.live = append(n.live, t)
 	n.cpu += t.cpu
 	n.mem += t.memory
 	n.disk += t.disk
-	n.hold(t, p)
+	n.hold(t, expects)
 }
 
 // drop takes t from the live tasks. What it used stays in the window.
@@ -95,9 +95,10 @@ func (n *node) drop(t *placed) {
 	}
 }
 
-// hold reckons what the live task t holds of the node's sums, by the reading.
-func (n *node) hold(t *placed, p *predictor) {
-	t.expects = t.meter.estimate(t.kind, p)
+// hold reckons what the live task t, which is expected to use so much, holds of
+// the node's sums, by the reading.
+func (n *node) hold(t *placed, expects estimate) {
+	t.expects = expects
 	t.missing = int64(math.Round(1e9 * t.expects.mean * (1 - n.overlap(t))))
 	t.unused = t.memory
 	if Known(t.meter.memory) {
@@ -249,7 +250,7 @@ func (n *node) observe(r *Reading, overcommit float64, task func(*TaskReading) *
 		n.groups[i].tasks, n.groups[i].deviation = 0, 0
 	}
 	for _, t := range n.live {
-		n.hold(t, p)
+		n.hold(t, t.meter.estimate(t.kind, p))
 	}
 	n.gone = slices.DeleteFunc(n.gone, func(t *placed) bool { return !n.leave(t) })
 	if Known(r.CpuUsage) && Known(r.CpuCores) {

@@ -31,11 +31,11 @@ func made(n, scorers int) ([]Candidate, []Component) {
 	return both.candidates[:n:n], both.components[:]
 }
 
-// recordShown is record when the candidates and the refused are written down
-// already.
-func (s *State) recordShown(q *query, refused []RefusalCount, d *Decision) {
-	s.frame(q, d)
-	d.Refused = refused
+// recordShown is record when the candidates are written down already, and what
+// is the same in all decisions of a batch.
+func (s *State) recordShown(q *query, frame, d *Decision) {
+	*d = *frame
+	d.Task, d.Passed = q.demand.Task, q.passed
 	d.Candidates = q.shown.give()
 	d.Node = d.Candidates[0].Node
 }
@@ -59,25 +59,25 @@ func (s *State) frame(q *query, d *Decision) {
 // them. It takes the memory of the components from room, and returns the rest.
 func (s *State) describe(q *query, r *ranked, into *Candidate, room []Component) (rest []Component) {
 	c := &s.columns
-	n := c.nodes[r.slot]
-	n.figures(q.now, c.cfg, &c.figures)
+	in := &into.Inputs
+	*in = c.inputs[r.slot]
+	in.ReadingAge = FigureOf(max(0, q.now-c.readAt[r.slot]).Seconds())
 	if c.traits.Grouped {
-		c.figures.CpuGroup = n.deviation(q.group)
+		in.CpuGroup = c.nodes[r.slot].deviation(q.group)
 	}
 	scorers := c.scorers
-	into.Node, into.Components = n.Name, room[:len(scorers):len(scorers)]
+	into.Node, into.Components = c.names[r.slot], room[:len(scorers):len(scorers)]
 	for i := range scorers {
 		w := &scorers[i]
 		cost := float32(r.key) // a cost that is no number is ranked as infinite
 		if len(scorers) > 1 || r.key == infinity {
 			s.factors(q, c.class[r.slot])
-			cost = s.cost(q, i, c.termsOf(i, r.slot), c.figures.CpuGroup, c.class[r.slot])
+			cost = s.cost(q, i, c.termsOf(i, r.slot), in.CpuGroup, c.class[r.slot])
 		}
 		part := &into.Components[i]
 		part.Scorer, part.Score, part.Weight = w.Name(), w.Score(cost, c.base), w.Weight
 	}
 	into.Score = total(into.Components)
-	c.figures.write(&into.Inputs)
 	return room[len(scorers):]
 }
 

@@ -5,8 +5,9 @@ package scheduler
 // which is why it is no longer than some dozens of decisions need.
 type slab[T any] struct{ left []T }
 
-// slabSize is how many elements a piece has.
-const slabSize = 128
+// slabSize is how many elements a piece has: of candidates no more than make an
+// object that the allocator still takes for a small one, below 32 KiB.
+const slabSize = 120
 
 // take returns a slice of n zero elements that nobody else has.
 func (s *slab[T]) take(n int) []T {

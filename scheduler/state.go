@@ -17,7 +17,7 @@ import (
 type State struct {
 	cfg     Config
 	nodes   map[string]*node
-	tasks   map[uuid.UUID]*placed
+	tasks   taskIndex
 	ports   map[uint16]map[*node]int // live tasks that hold a host port
 	names   map[string]map[*node]int // live tasks of a name; only with a spread limit
 	predict predictor
@@ -37,7 +37,7 @@ func NewState(cfg Config) (*State, error) {
 	s := &State{
 		cfg:     cfg,
 		nodes:   make(map[string]*node),
-		tasks:   make(map[uuid.UUID]*placed),
+		tasks:   newTaskIndex(),
 		ports:   make(map[uint16]map[*node]int),
 		names:   make(map[string]map[*node]int),
 		predict: newPredictor(),
@@ -104,7 +104,7 @@ func (s *State) Observe(r Reading) error {
 
 // measured returns the live task that a reading speaks of, nil for one that the
 // state does not know.
-func (s *State) measured(r *TaskReading) *placed { return s.tasks[r.ID] }
+func (s *State) measured(r *TaskReading) *placed { return s.tasks.find(r.ID) }
 
 // Place says that a task is on a node. A second time for the same task and node
 // adds the start time; on another node it moves the task there. The error is
@@ -117,32 +117,31 @@ func (s *State) Place(p Placement) error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	if t := s.tasks[p.Task]; t != nil {
+	if t := s.tasks.find(p.Task); t != nil {
 		if t.node == n {
 			s.started(t, p.StartTime)
 			return nil
 		}
 		s.remove(t, End{At: p.At, FinishTime: Absent()})
 	}
-	s.place(n, &p.Demand, p.At, p.StartTime)
+	s.place(n, &p.Demand, p.At, p.StartTime, s.predict.predict(kind{nanocores(p.Requests.Cpu), p.Name}))
 	return nil
 }
 
-// place puts a new task on a node: from at on, since start on the worker's clock.
-func (s *State) place(n *node, d *Demand, at Instant, start float64) {
-	t := s.unused()
-	*t = placed{
-		id: d.Task, name: d.Name, at: at,
-		cpu: nanocores(d.Requests.Cpu), memory: int64(d.Requests.Memory), disk: int64(d.Requests.Disk),
-		ports: slices.Clone(d.HostPorts),
-		start: start, finish: Absent(), ended: running,
-		meter: newMeter(),
-	}
+// place puts a new task on a node: from at on, since start on the worker's
+// clock. It is expected to use what one of its kind does.
+func (s *State) place(n *node, d *Demand, at Instant, start float64, expects estimate) {
+	t := s.unused() // field by field: as one value it would be written twice
+	t.id, t.name, t.at = d.Task, d.Name, at
+	t.cpu, t.memory, t.disk = nanocores(d.Requests.Cpu), int64(d.Requests.Memory), int64(d.Requests.Disk)
+	t.ports = slices.Clone(d.HostPorts)
+	t.start, t.finish, t.ended = start, Absent(), running
+	t.meter = newMeter()
 	t.kind = kind{t.cpu, t.name}
 	s.turn++
 	n.turn = s.turn
-	n.add(t, &s.predict)
-	s.tasks[t.id] = t
+	n.add(t, expects)
+	s.tasks.add(t)
 	for _, port := range t.ports {
 		count(s.ports, port, n, 1)
 	}
@@ -158,7 +157,7 @@ func (s *State) started(t *placed, start float64) {
 	}
 	t.node.release(t)
 	t.start = start
-	t.node.hold(t, &s.predict)
+	t.node.hold(t, t.meter.estimate(t.kind, &s.predict))
 	s.columns.touch(t.node)
 }
 
@@ -166,7 +165,7 @@ func (s *State) started(t *placed, start float64) {
 // what it used stays in the node's window as long as the window holds it. The
 // error is [ErrNotPlaced].
 func (s *State) Remove(id uuid.UUID, e End) error {
-	t := s.tasks[id]
+	t := s.tasks.find(id)
 	if t == nil {
 		return fmt.Errorf("task %s ended: %w", id, ErrNotPlaced)
 	}
@@ -190,7 +189,7 @@ func (s *State) remove(t *placed, e End) {
 // sparesKept bounds how many tasks' memory is kept for the next.
 const sparesKept = 4096
 
-// unused returns memory for a task.
+// unused returns memory for a task, all zero.
 func (s *State) unused() *placed {
 	last := len(s.spare) - 1
 	if last < 0 {
@@ -211,7 +210,7 @@ func (s *State) discard(t *placed) {
 
 // forget takes t out of the indexes.
 func (s *State) forget(t *placed) {
-	delete(s.tasks, t.id)
+	s.tasks.remove(t)
 	for _, port := range t.ports {
 		count(s.ports, port, t.node, -1)
 	}

@@ -22,16 +22,17 @@ import (
 // use: 100·(1 − ln(1 + cost)/ln(1 + 3(n − 1))), 3(n − 1) being the cost of
 // filling an empty node in one step.
 type EPVM struct {
-	// What follows from a base, if it is known before: its logarithm, and
-	// that of 1 and the cost of filling an empty node.
+	// What follows from a base, if it is known before: its logarithm, that of
+	// 1 and the cost of filling an empty node, and its powers.
 	base, log, most float64
+	power           power
 }
 
 // OfBase has the logarithms of the base ready.
 func (EPVM) OfBase(base float64) scheduler.Scorer { return epvmOf(base) }
 
 func epvmOf(base float64) EPVM {
-	return EPVM{base: base, log: math.Log(base), most: math.Log1p(3 * (base - 1))}
+	return EPVM{base: base, log: math.Log(base), most: math.Log1p(3 * (base - 1)), power: powerOf(base)}
 }
 
 func (e *EPVM) ready(base float64) {
@@ -46,19 +47,13 @@ func (EPVM) Name() string { return "epvm" }
 // Traits: the cost rises with every share in use, and depends on n.
 func (EPVM) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true, Based: true} }
 
-// mostUse bounds a share in use so that n^share stays a float32.
-const mostUse = 6
-
 // Terms are n^(share in use) of CPU, memory and disk.
 func (e EPVM) Terms(n *scheduler.Figures, base float64) scheduler.Terms {
 	e.ready(base)
-	power := func(part, whole float64) float32 {
-		return float32(math.Exp(e.log * min(mostUse, scheduler.Share(part, whole))))
-	}
 	return scheduler.Terms{
-		power(n.CpuExpected, n.CpuCores),
-		power(n.MemoryExpected, n.MemoryTotal),
-		power(n.DiskExpected, n.DiskLimit),
+		e.power.of(scheduler.Share(n.CpuExpected, n.CpuCores)),
+		e.power.of(scheduler.Share(n.MemoryExpected, n.MemoryTotal)),
+		e.power.of(scheduler.Share(n.DiskExpected, n.DiskLimit)),
 	}
 }
 
