@@ -42,8 +42,21 @@ func (r *Runtime) sweep(ctx context.Context, listed []container.Summary) {
 			continue
 		}
 		r.sweepOne(ctx, name, c.ID, abandoned)
-		r.claims.release(name)
+		r.claims.release(name, true)
 	}
+}
+
+// sweepMade removes a container that was just made, where nobody knows of it: a
+// request to make it was under way when the worker that sent it was killed, or
+// when the start it was for was given up. Such a container was not there yet when
+// they looked for what was left.
+func (r *Runtime) sweepMade(ctx context.Context, name, id string) {
+	held, abandoned := r.claims.takeMade(ctx, name)
+	if !held {
+		return
+	}
+	r.sweepOne(ctx, name, id, abandoned)
+	r.claims.release(name, true)
 }
 
 // sweepOne removes a container; the caller holds its name. One that is only

@@ -23,6 +23,7 @@ const (
 	labelAllocation = "cube.allocation"
 	labelRestart    = "cube.restart"
 	labelName       = "cube.name"
+	labelBoot       = "cube.boot" // of the machine, when the container was made
 )
 
 // containerName is the name a run's container has.
@@ -36,6 +37,7 @@ func (r *Runtime) labels(key worker.Key, name string) map[string]string {
 		labelAllocation: strconv.FormatUint(key.Allocation, 10),
 		labelRestart:    strconv.Itoa(key.Restart),
 		labelName:       name,
+		labelBoot:       r.boot.id,
 	}
 }
 
@@ -87,22 +89,19 @@ func (r *Runtime) runOf(key worker.Key, c container.InspectResponse) worker.Run 
 		run.HostPorts = hostPorts(c.NetworkSettings.Ports)
 	}
 	if !c.State.Running {
-		exit := exitOf(c.State, r.booted)
+		exit := exitOf(c, r.boot)
 		run.Exit = &exit
 	}
 	return run
 }
 
-// exitOf is how a container ended, on a machine that was booted then.
-//
-// One that was running when the machine went down has no exit code. The
-// engine, once it is up again, invents one (255; 24.0 wrote 0, see
-// https://github.com/moby/moby/issues/45788) and the present time for its
-// end: that is not passed on as if it had been seen.
-func exitOf(state *container.State, booted time.Time) worker.Exit {
+// exitOf is how a container ended, as seen in this boot of the machine. What
+// nobody has seen is not passed on as if somebody had.
+func exitOf(c container.InspectResponse, now boot) worker.Exit {
+	state := c.State
 	exit := worker.Exit{OOMKilled: state.OOMKilled, Time: engineTime(state.FinishedAt), Error: state.Error}
-	if engineTime(state.StartedAt).Before(booted) && !exit.Time.Before(booted) {
-		exit.Error = "the machine went down while the container ran; its exit code is not known"
+	if now.interrupted(c) {
+		exit.Error = "the machine was restarted while it ran; its exit code is not known"
 		return exit
 	}
 	code := state.ExitCode

@@ -34,28 +34,48 @@ func TestLabelsNameTheRun(t *testing.T) {
 // After a reboot the engine writes an exit code and the present time for what
 // was running: neither was seen by anyone.
 func TestNoExitCodeIsInvented(t *testing.T) {
-	const boot = "2026-03-01T12:00:00Z"
-	booted, err := time.Parse(time.RFC3339, boot)
+	const (
+		booted  = "2026-03-01T12:00:00Z"
+		earlier = "2026-03-01T11:00:00.123456789Z"
+		just    = "2026-03-01T11:59:00Z"
+		later   = "2026-03-01T12:00:20Z"
+	)
+	at, err := time.Parse(time.RFC3339, booted)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
 		name              string
+		made              string // the boot by its label
 		started, finished string
-		booted            time.Time
+		code              int
+		now               boot
 		known             bool
 	}{
-		{"ended in this boot", "2026-03-01T12:00:01Z", "2026-03-01T12:00:02.5Z", booted, true},
-		{"ended before the machine went down", "2026-03-01T11:00:00.123456789Z", "2026-03-01T11:59:00Z", booted, true},
-		{"ran when the machine went down", "2026-03-01T11:00:00Z", "2026-03-01T12:00:20Z", booted, false},
-		{"boot not known", "2026-03-01T11:00:00Z", "2026-03-01T12:00:20Z", time.Time{}, true},
+		{"this boot", "b", "2026-03-01T12:00:01Z", later, 255, boot{"b", at}, true},
+		{"this boot, and the clock was set forward since it started", "b", earlier, later, 0, boot{"b", at}, true},
+		{"an earlier boot, ended in it", "a", earlier, just, 3, boot{"b", at}, true},
+		{"an earlier boot, running at its end", "a", earlier, later, 255, boot{"b", at}, false},
+		{"an earlier boot, and an engine that invents 0", "a", earlier, later, 0, boot{"b", at}, false},
+		{"an earlier boot, and the clock had to be set when the machine came up", "a", later, "2026-03-01T11:30:00Z", 255, boot{"b", at}, false},
+		{"an earlier boot, and when this one began is not known", "a", earlier, later, 0, boot{"b", time.Time{}}, false},
+
+		{"no label, ended in this boot", "", "2026-03-01T12:00:01Z", later, 255, boot{"b", at}, true},
+		{"no label, ended before the machine went down", "", earlier, just, 255, boot{"b", at}, true},
+		{"no label, ran when the machine went down", "", earlier, later, 255, boot{"b", at}, false},
+		{"an engine elsewhere", "a", earlier, later, 255, boot{}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			exit := exitOf(&container.State{Status: "exited", ExitCode: 255, StartedAt: test.started, FinishedAt: test.finished}, test.booted)
+			exit := exitOf(container.InspectResponse{
+				ContainerJSONBase: &container.ContainerJSONBase{State: &container.State{
+					Status: "exited", ExitCode: test.code, StartedAt: test.started, FinishedAt: test.finished,
+				}},
+				Config: &container.Config{Labels: map[string]string{labelBoot: test.made}},
+			}, test.now)
 			if (exit.Code != nil) != test.known || (exit.Error == "") != test.known {
 				t.Errorf("it ended as %+v; want the code known: %v", exit, test.known)
 			}
-			if test.known && *exit.Code != 255 {
+			if test.known && *exit.Code != test.code {
 				t.Errorf("code %d; want the engine's", *exit.Code)
 			}
 		})

@@ -33,6 +33,7 @@ func TestEngine(t *testing.T) {
 		{"start is idempotent", testStartIsIdempotent},
 		{"sweep by an old list", testSweepByAnOldList},
 		{"stop of one never started", testStopOfOneNeverStarted},
+		{"request under way", testRequestUnderWay},
 		{"start fails cleanly", testStartFailsCleanly},
 		{"cpu limit", testCpuLimit},
 		{"memory limit", testMemoryLimit},

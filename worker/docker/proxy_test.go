@@ -1,7 +1,9 @@
 package docker_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +26,8 @@ type proxy struct {
 	down    bool                                   // refuse everything
 	lose    string                                 // a request of this path's end is done, its answer lost, and the engine away from then on
 	lost    func()                                 // called then, if it is not nil
+	keep    string                                 // a request of this path's end is kept on its way
+	kept    *keptRequest                           // how it goes on with that
 	streams map[context.Context]context.CancelFunc // requests under way
 }
 
@@ -57,9 +61,12 @@ func (p *proxy) cuttable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		down, lose := p.enter(ctx, cancel, r.URL.Path)
+		down, lose, kept := p.enter(ctx, cancel, r.URL.Path)
 		defer p.leave(ctx)
 		switch {
+		case kept != nil:
+			kept.pass(next, r)
+			panic(http.ErrAbortHandler)
 		case down:
 			panic(http.ErrAbortHandler) // the connection breaks without an answer
 		case lose:
@@ -71,15 +78,56 @@ func (p *proxy) cuttable(next http.Handler) http.Handler {
 	})
 }
 
-func (p *proxy) enter(ctx context.Context, cancel context.CancelFunc, path string) (down, lose bool) {
+func (p *proxy) enter(ctx context.Context, cancel context.CancelFunc, path string) (down, lose bool, kept *keptRequest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.streams[ctx] = cancel
+	if p.keep != "" && strings.HasSuffix(path, p.keep) {
+		p.keep = ""
+		return false, false, p.kept
+	}
 	if p.lose != "" && strings.HasSuffix(path, p.lose) && !p.down {
 		p.lose = ""
-		return false, true
+		return false, true, nil
 	}
-	return p.down, false
+	return p.down, false, nil
+}
+
+// keptRequest is a request that whoever sent it no longer waits for, on its way
+// to the engine.
+type keptRequest struct {
+	sent   chan struct{} // closed when the proxy has it
+	onward chan struct{} // closed when it is to go on
+	answer chan int      // the engine's status in the end
+}
+
+// keeping has the next request of that path kept on its way, whether or not who
+// sent it still waits for the answer, which nobody gets.
+func (p *proxy) keeping(path string) *keptRequest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keep, p.kept = path, &keptRequest{sent: make(chan struct{}), onward: make(chan struct{}), answer: make(chan int, 1)}
+	return p.kept
+}
+
+func (k *keptRequest) pass(next http.Handler, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(err)
+	}
+	close(k.sent)
+	<-k.onward
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	answer := httptest.NewRecorder()
+	next.ServeHTTP(answer, r)
+	k.answer <- answer.Code
+}
+
+// goOn lets the request go on, and returns the engine's status.
+func (k *keptRequest) goOn() int {
+	close(k.onward)
+	return <-k.answer
 }
 
 func (p *proxy) leave(ctx context.Context) {

@@ -28,11 +28,31 @@ func (r *Runtime) Remove(ctx context.Context, key worker.Key) error {
 	return nil
 }
 
-// remove deletes a container; that it is gone already is no error.
+// remove deletes a container; that it is gone already is no error. Where somebody
+// else removes it just now, it is waited for.
 func (r *Runtime) remove(ctx context.Context, id string, force bool) error {
 	err := r.client.ContainerRemove(ctx, id, container.RemoveOptions{RemoveVolumes: true, Force: force})
+	if errdefs.IsConflict(err) && r.isRemoving(ctx, id) {
+		ctx, cancel := context.WithTimeout(ctx, cleanupTimeout) // theirs may fail
+		defer cancel()
+		gone, failed := r.client.ContainerWait(ctx, id, container.WaitConditionRemoved)
+		select {
+		case <-gone:
+			return nil
+		case err = <-failed:
+		}
+	}
 	if errdefs.IsNotFound(err) {
 		return nil
 	}
 	return err
+}
+
+// isRemoving reports whether the container is being removed, or has been.
+func (r *Runtime) isRemoving(ctx context.Context, id string) bool {
+	c, err := r.find(ctx, id)
+	if err != nil {
+		return errors.Is(err, worker.ErrUnknownRun)
+	}
+	return c.State.Status == container.StateRemoving
 }

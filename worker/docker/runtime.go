@@ -55,7 +55,7 @@ type Runtime struct {
 	cfg    Config
 	client *client.Client
 	info   system.Info // the engine when New was called
-	booted time.Time   // when the engine's machine was; zero if not known
+	boot   boot        // of the engine's machine, when New was called
 	log    *slog.Logger
 	watch  *watcher
 	claims *claims
@@ -107,7 +107,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	r := &Runtime{
 		cfg: cfg, client: api, info: info, log: log,
-		booted: bootTime(api.DaemonHost(), cfg.ProcPath),
+		boot:   thisBoot(api.DaemonHost(), cfg.ProcPath),
 		claims: newClaims(),
 		groups: newGroups(cfg.ProcPath, cfg.SysPath),
 		looks:  make(chan struct{}, inspectsAtOnce),
@@ -116,6 +116,8 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	r.watch = newWatcher(api, cfg.Owner, log, func(ctx context.Context, all []container.Summary) {
 		// Removals take their time; the events must not wait for them.
 		r.group.Go(func() { r.sweep(ctx, all) })
+	}, func(ctx context.Context, name, id string) {
+		r.group.Go(func() { r.sweepMade(ctx, name, id) })
 	})
 	r.group.Go(func() { r.watch.run(r.ctx) })
 	return r, nil
@@ -160,22 +162,6 @@ func checkParent(parent, driver string) error {
 		return fmt.Errorf("the cgroup parent %q is not a slice, which the engine's systemd cgroup driver wants: \"cube.slice\"", parent)
 	}
 	return nil
-}
-
-// bootTime is when the engine's machine was booted, if that is this one.
-func bootTime(host, procPath string) time.Time {
-	if !strings.HasPrefix(host, "unix://") {
-		return time.Time{}
-	}
-	proc, err := procfs.NewFS(procPath)
-	if err != nil {
-		return time.Time{}
-	}
-	stat, err := proc.Stat()
-	if err != nil {
-		return time.Time{}
-	}
-	return time.Unix(int64(stat.BootTime), 0)
 }
 
 // warnOfLimits says once what this engine cannot enforce.

@@ -34,7 +34,8 @@ func (r *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (work
 	if err := r.claims.acquire(ctx, name); err != nil {
 		return worker.Run{}, err
 	}
-	defer r.claims.release(name)
+	started := false
+	defer func() { r.claims.release(name, started) }()
 	var pause backoff
 	for began := time.Now(); ; {
 		run, err := r.start(ctx, key, t)
@@ -42,6 +43,7 @@ func (r *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (work
 			continue
 		}
 		if err == nil {
+			started = true
 			return run, nil
 		}
 		err = engineError("start container "+name, err)
@@ -82,6 +84,12 @@ func (r *Runtime) start(ctx context.Context, key worker.Key, t *task.Task) (work
 			return worker.Run{}, errVanished
 		case there.State.Status != container.StateCreated:
 			return r.runOf(key, there), nil
+		case r.boot.sees(there) == other:
+			// Its label would say of its end that nobody has seen it.
+			if err := r.remove(ctx, there.ID, false); err != nil {
+				return worker.Run{}, err
+			}
+			return worker.Run{}, errVanished
 		}
 	} else if err != nil {
 		return worker.Run{}, err

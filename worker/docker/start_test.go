@@ -3,6 +3,8 @@ package docker_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -62,16 +64,18 @@ func testStartIsIdempotent(t *testing.T, image string) {
 	})
 
 	t.Run("after a crash between create and start", func(t *testing.T) {
+		owner := dockertest.Owner(t)
 		key, what := newTask(image, "forever")
-		created, err := engine.ContainerCreate(t.Context(), &container.Config{
+		if _, err := engine.ContainerCreate(t.Context(), &container.Config{
 			Image: image, Cmd: what.Command, Labels: map[string]string{dockertest.OwnerLabel: owner},
-		}, nil, nil, nil, "cube-"+key.String())
-		if err != nil {
+		}, nil, nil, nil, "cube-"+key.String()); err != nil {
 			t.Fatalf("create: %v", err)
 		}
+		// The container that was there, or another in its place.
+		runtime := newRuntime(t, owner)
 		run := start(t, runtime, key, what)
-		if run.Handle != created.ID || run.Exit != nil {
-			t.Errorf("started as %+v; want the container that was there, %s", run, created.ID)
+		if c, err := engine.ContainerInspect(t.Context(), "cube-"+key.String()); err != nil || c.ID != run.Handle || !c.State.Running {
+			t.Errorf("started as %+v; there is %+v, %v", run, c.State, err)
 		}
 	})
 
@@ -139,6 +143,53 @@ func testStopOfOneNeverStarted(t *testing.T, image string) {
 		}
 		return errdefs.IsNotFound(err)
 	})
+}
+
+// A request is on its way to the engine when the start it was for is given up, or
+// when its worker is killed and the next one stops the task. It is done all the
+// same, when everybody has looked for what is left: the container goes again, and
+// is never started.
+func testRequestUnderWay(t *testing.T, image string) {
+	engine := dockertest.Client(t)
+	for _, test := range []struct {
+		path   string
+		killed bool
+	}{{"/create", false}, {"/create", true}, {"/start", false}, {"/start", true}} {
+		t.Run(fmt.Sprintf("%s/killed=%v", test.path[1:], test.killed), func(t *testing.T) {
+			owner, engineProxy := dockertest.Owner(t), newProxy(t)
+			first := newRuntime(t, owner, through(engineProxy))
+			key, what := newTask(image, "forever")
+			request := engineProxy.keeping(test.path)
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() {
+				_, err := first.Start(ctx, key, what)
+				ended <- err
+			}()
+			<-request.sent
+			if test.killed {
+				engineProxy.cut(true) // it does nothing from here on
+				if err := newRuntime(t, owner).Stop(t.Context(), key, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cancel()
+			if err := <-ended; err == nil {
+				t.Fatal("a start that was given up has succeeded")
+			}
+			status := request.goOn()
+			if made := status == http.StatusCreated; made != (test.path == "/create") || status == http.StatusNoContent {
+				t.Errorf("the engine answers %d", status)
+			}
+			eventually(t, 20*time.Second, "the container is gone", func() bool {
+				c, err := engine.ContainerInspect(t.Context(), "cube-"+key.String())
+				if err == nil && c.State.Status == container.StateRunning {
+					t.Fatal("it was started")
+				}
+				return errdefs.IsNotFound(err)
+			})
+		})
+	}
 }
 
 func testStartFailsCleanly(t *testing.T, image string) {

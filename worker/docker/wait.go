@@ -39,7 +39,7 @@ func (r *Runtime) wait(ctx context.Context, key worker.Key, patience time.Durati
 		died := r.watch.lastDied(me)
 		switch {
 		case err == nil && !c.State.Running:
-			exit := exitOf(c.State, r.booted)
+			exit := exitOf(c, r.boot)
 			if !mayBeOOM(c, exit, patience) {
 				return exit, nil
 			}

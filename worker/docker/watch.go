@@ -32,6 +32,9 @@ type watcher struct {
 	// listed is called with all the owner's containers after each
 	// connection, and is not to block. Its context ends with the connection.
 	listed func(context.Context, []container.Summary)
+	// made is called with the name and the ID of a container that was made,
+	// and is not to block either.
+	made func(ctx context.Context, name, id string)
 	// doubted asks for a fresh connection; see doubt.
 	doubted chan struct{}
 	// lost is that the last connection broke or failed. Only run uses it.
@@ -49,9 +52,11 @@ type waiter struct {
 	died *worker.Exit
 }
 
-func newWatcher(engine eventSource, owner string, log *slog.Logger, listed func(context.Context, []container.Summary)) *watcher {
+func newWatcher(engine eventSource, owner string, log *slog.Logger,
+	listed func(context.Context, []container.Summary), made func(ctx context.Context, name, id string),
+) *watcher {
 	return &watcher{
-		engine: engine, owner: owner, log: log, listed: listed,
+		engine: engine, owner: owner, log: log, listed: listed, made: made,
 		doubted: make(chan struct{}, 1),
 		waiters: make(map[string]map[*waiter]struct{}),
 	}
@@ -136,6 +141,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	messages, errs := w.engine.Events(ctx, events.ListOptions{Since: info.SystemTime, Filters: filters.NewArgs(
 		filters.Arg("type", string(events.ContainerEventType)),
 		filters.Arg("label", labelOwner+"="+w.owner),
+		filters.Arg("event", string(events.ActionCreate)),
 		filters.Arg("event", string(events.ActionDie)),
 		filters.Arg("event", string(events.ActionOOM)),
 		filters.Arg("event", string(events.ActionDestroy)),
@@ -156,7 +162,11 @@ func (w *watcher) follow(ctx context.Context) error {
 	for {
 		select {
 		case message := <-messages:
-			w.note(message)
+			if message.Action == events.ActionCreate {
+				w.made(ctx, message.Actor.Attributes["name"], message.Actor.ID)
+			} else {
+				w.note(message)
+			}
 		case err := <-errs:
 			return err
 		case <-w.doubted:
@@ -183,7 +193,7 @@ func (w *watcher) list(ctx context.Context) error {
 	return nil
 }
 
-// note takes in one event.
+// note takes in an event of those that somebody may wait for.
 func (w *watcher) note(message events.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -70,7 +70,8 @@ func (f *fakeEngine) goes(down error) []time.Time {
 // watch runs a watcher over the fake until the test ends.
 func watch(t *testing.T, engine *fakeEngine) (*watcher, context.CancelFunc) {
 	engine.connected = make(chan *fakeConnection, 1)
-	w := newWatcher(engine, "me", slog.New(slog.DiscardHandler), func(context.Context, []container.Summary) {})
+	w := newWatcher(engine, "me", slog.New(slog.DiscardHandler), func(context.Context, []container.Summary) {},
+		func(context.Context, string, string) {})
 	ctx, cancel := context.WithCancel(t.Context())
 	go w.run(ctx)
 	return w, cancel

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
@@ -62,8 +63,25 @@ func removeAll(t testing.TB, engine *client.Client, owner string) {
 		t.Errorf("list the containers of %s: %v", owner, err)
 	}
 	for _, c := range all {
-		if err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		if err := remove(ctx, engine, c.ID); err != nil {
 			t.Errorf("remove container %v: %v", c.Names, err)
 		}
 	}
+}
+
+// remove removes a container, or waits for whoever does so at the moment.
+func remove(ctx context.Context, engine *client.Client, id string) error {
+	err := engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if errdefs.IsConflict(err) {
+		gone, failed := engine.ContainerWait(ctx, id, container.WaitConditionRemoved)
+		select {
+		case <-gone:
+			return nil
+		case err = <-failed:
+		}
+	}
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
 }

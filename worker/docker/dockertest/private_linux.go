@@ -148,7 +148,7 @@ func (p *Private) end() {
 		p.t.Errorf("list the private engine's containers: %v", err)
 	}
 	for _, c := range all {
-		if err := p.Client.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		if err := remove(ctx, p.Client, c.ID); err != nil {
 			p.t.Errorf("remove container %v: %v", c.Names, err)
 		}
 	}
