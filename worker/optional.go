@@ -33,3 +33,11 @@ type Execer interface {
 type Meter interface {
 	ReadUsage(key Key) (u Usage, ok bool)
 }
+
+// Alerter is what a [Runtime] may also be: one that notices by itself that its
+// engine may have gone away, and lets the worker know before a task has to find
+// out. The worker then asks for the list of runs, again and again until there is
+// one, and is not ready meanwhile.
+type Alerter interface {
+	Alerts() <-chan struct{}
+}

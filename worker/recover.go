@@ -73,15 +73,20 @@ func (w *Worker) outage(err error) {
 	wake(w.reconnect)
 }
 
-// keepRuntime asks a runtime that is not available again and again, in growing
-// intervals, until it is.
+// keepRuntime asks a runtime that is not available, or may not be, again and
+// again, in growing intervals, until it is.
 func (w *Worker) keepRuntime(ctx context.Context) {
 	if w.Ready() != nil {
 		wake(w.reconnect)
 	}
+	var alerts <-chan struct{}
+	if alerter, able := w.runtime.(Alerter); able {
+		alerts = alerter.Alerts()
+	}
 	for {
 		select {
 		case <-w.reconnect:
+		case <-alerts:
 		case <-ctx.Done():
 			return
 		}

@@ -195,3 +195,42 @@ func TestRuntimeThatGoesAway(t *testing.T) {
 		}
 	})
 }
+
+// alerting is a runtime that notices by itself that it may have gone away.
+type alerting struct {
+	*workertest.Runtime
+	alerts chan struct{}
+}
+
+func (a alerting) Alerts() <-chan struct{} { return a.alerts }
+
+// An engine that goes away while no task needs it is noticed all the same.
+func TestRuntimeThatSaysSoItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runtime := alerting{workertest.NewRuntime(), make(chan struct{}, 1)}
+		var down atomic.Bool
+		runtime.Fault = func(context.Context, string, worker.Key) error {
+			if down.Load() {
+				return worker.ErrUnavailable
+			}
+			return nil
+		}
+		m := boot(t, func(cfg *worker.Config) { cfg.Runtime = runtime })
+		alert := func() {
+			runtime.alerts <- struct{}{}
+			synctest.Wait()
+		}
+		alert()
+		if err := m.Ready(); err != nil {
+			t.Errorf("nothing was wrong, and it is not ready: %v", err)
+		}
+		down.Store(true)
+		alert()
+		wantCode(t, m.Ready(), wire.CodeUnavailable)
+		down.Store(false)
+		pass(time.Minute)
+		if err := m.Ready(); err != nil {
+			t.Errorf("not ready: %v", err)
+		}
+	})
+}

@@ -19,6 +19,7 @@ import (
 // is what opens the runtime here.
 type lateRuntime struct {
 	config docker.Config
+	alerts chan struct{}
 
 	mu     sync.Mutex // guards opened and closed
 	opened *docker.Runtime
@@ -28,7 +29,13 @@ type lateRuntime struct {
 // openDocker opens the runtime now where the engine answers. Any other fault
 // than an engine that does not is final.
 func openDocker(ctx context.Context, config docker.Config) (worker.Runtime, error) {
-	late := &lateRuntime{config: config}
+	late := &lateRuntime{config: config, alerts: make(chan struct{}, 1)}
+	late.config.Lost = func() {
+		select {
+		case late.alerts <- struct{}{}:
+		default: // the last one has not been heard of yet
+		}
+	}
 	if _, err := late.get(ctx); err != nil && !errors.Is(err, worker.ErrUnavailable) {
 		return nil, err
 	}
@@ -126,6 +133,20 @@ func (l *lateRuntime) Check(t *task.Task) error {
 	return l.opened.Check(t)
 }
 
+// Alerts implements worker.Alerter.
+func (l *lateRuntime) Alerts() <-chan struct{} { return l.alerts }
+
+// ReadUsage implements worker.Meter.
+func (l *lateRuntime) ReadUsage(key worker.Key) (worker.Usage, bool) {
+	l.mu.Lock()
+	opened := l.opened
+	l.mu.Unlock()
+	if opened == nil {
+		return worker.Usage{}, false
+	}
+	return opened.ReadUsage(key)
+}
+
 // Exec implements worker.Execer.
 func (l *lateRuntime) Exec(ctx context.Context, key worker.Key, command []string) (int, error) {
 	r, err := l.get(ctx)
@@ -149,4 +170,6 @@ var (
 	_ worker.Runtime = (*lateRuntime)(nil)
 	_ worker.Checker = (*lateRuntime)(nil)
 	_ worker.Execer  = (*lateRuntime)(nil)
+	_ worker.Meter   = (*lateRuntime)(nil)
+	_ worker.Alerter = (*lateRuntime)(nil)
 )

@@ -17,7 +17,7 @@ import (
 // own exit code, what runs on is still waited for.
 func TestEngineRestarts(t *testing.T) {
 	engine := dockertest.NewPrivate(t)
-	image := dockertest.Import(t, engine.Client, dockertest.Build(t))
+	image := engine.Image()
 	runtime := newRuntime(t, "me", func(cfg *docker.Config) { cfg.Host = engine.Host })
 	endsKey, ends := newTask(image, "term", "9", "out", "ready", "forever")
 	runsKey, runs := newTask(image, "term", "7", "out", "ready", "forever")

@@ -45,6 +45,9 @@ type Config struct {
 	// the containers' cgroups. Empty takes "/proc" and "/sys". What is not
 	// in reach there is asked of the engine.
 	ProcPath, SysPath string
+	// Lost is called, and is not to block, when the engine may have gone away,
+	// and at each failure to reach it from then on. Nil is not called.
+	Lost func()
 	// Log takes what happens to the engine and its images. Nil discards it.
 	Log *slog.Logger
 }
@@ -119,6 +122,9 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	}, func(ctx context.Context, name, id string) {
 		r.group.Go(func() { r.sweepMade(ctx, name, id) })
 	})
+	if cfg.Lost != nil {
+		r.watch.gone = cfg.Lost
+	}
 	r.group.Go(func() { r.watch.run(r.ctx) })
 	return r, nil
 }

@@ -19,6 +19,10 @@ import (
 // starting or removing the container as if somebody waited for it.
 const vanishedTimeout = 30 * time.Second
 
+// lateLoss is how long after a fault of its own an engine may go away for the fault
+// to be taken for the beginning of that. A start that fails takes that much longer.
+const lateLoss = time.Second
+
 // Start makes the run's container, its image pulled where the task's policy
 // says so, and starts it. A container that there is already for the key is
 // taken as it is: started if it never was, returned if it runs or has ended.
@@ -45,6 +49,11 @@ func (r *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (work
 		if err == nil {
 			started = true
 			return run, nil
+		}
+		// An engine that shuts down answers with faults of its own until it is
+		// gone. They are not the task's.
+		if errdefs.IsInternal(err) && r.watch.breaks(ctx, lateLoss) {
+			err = fmt.Errorf("%w: %w", worker.ErrUnavailable, err)
 		}
 		err = engineError("start container "+name, err)
 		if ctx.Err() != nil || !errors.Is(err, worker.ErrUnavailable) {

@@ -35,13 +35,17 @@ type watcher struct {
 	// made is called with the name and the ID of a container that was made,
 	// and is not to block either.
 	made func(ctx context.Context, name, id string)
+	// gone is called when a connection has broken or failed, and is not to
+	// block.
+	gone func()
 	// doubted asks for a fresh connection; see doubt.
 	doubted chan struct{}
 	// lost is that the last connection broke or failed. Only run uses it.
 	lost bool
 
-	mu      sync.Mutex                      // guards waiters and what is in them
+	mu      sync.Mutex                      // guards what follows, and what is in it
 	waiters map[string]map[*waiter]struct{} // by container name
+	broken  chan struct{}                   // closed while there is no connection after there was one
 }
 
 // waiter waits for one container.
@@ -56,10 +60,41 @@ func newWatcher(engine eventSource, owner string, log *slog.Logger,
 	listed func(context.Context, []container.Summary), made func(ctx context.Context, name, id string),
 ) *watcher {
 	return &watcher{
-		engine: engine, owner: owner, log: log, listed: listed, made: made,
+		engine: engine, owner: owner, log: log, listed: listed, made: made, gone: func() {},
 		doubted: make(chan struct{}, 1),
 		waiters: make(map[string]map[*waiter]struct{}),
+		broken:  make(chan struct{}),
 	}
+}
+
+// breaks waits that long for the engine to go away, and reports whether it has.
+func (w *watcher) breaks(ctx context.Context, within time.Duration) bool {
+	w.mu.Lock()
+	broken := w.broken
+	w.mu.Unlock()
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-broken:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// setConnected notes that there is a connection, or none any more. Only run and
+// what it calls use it.
+func (w *watcher) setConnected(connected bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case connected && w.lost:
+		w.broken = make(chan struct{})
+	case !connected && !w.lost:
+		close(w.broken)
+	}
+	w.lost = !connected
 }
 
 // add registers a waiter. It has to be registered before the container is
@@ -115,8 +150,9 @@ func (w *watcher) run(ctx context.Context) {
 		if w.lost {
 			level = slog.LevelDebug // said once is enough
 		}
-		w.lost = true
+		w.setConnected(false)
 		w.log.Log(ctx, level, "lost the Docker engine's events; connecting again", "err", err, "wait", wait)
+		w.gone()
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -156,7 +192,7 @@ func (w *watcher) follow(ctx context.Context) error {
 		return err
 	}
 	if w.lost {
-		w.lost = false
+		w.setConnected(true)
 		w.log.InfoContext(ctx, "follows the Docker engine's events again")
 	}
 	for {

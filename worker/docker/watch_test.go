@@ -195,3 +195,37 @@ func TestWatcherBacksOff(t *testing.T) {
 		}
 	})
 }
+
+func TestWatcherTellsWhetherTheEngineGoesAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &fakeEngine{}
+		w, cancel := watch(t, engine)
+		defer cancel()
+		connection := <-engine.connected
+		if w.breaks(t.Context(), time.Minute) {
+			t.Error("it is said to have gone away")
+		}
+		ask := func() <-chan bool {
+			told := make(chan bool, 1)
+			go func() { told <- w.breaks(t.Context(), time.Second) }()
+			synctest.Wait()
+			return told
+		}
+		told := ask()
+		engine.goes(errors.New("connection refused"))
+		connection.broken <- io.ErrUnexpectedEOF
+		if !<-told {
+			t.Error("it went away while somebody asked")
+		}
+		<-time.After(time.Minute)
+		if !<-ask() {
+			t.Error("it is away when somebody asks")
+		}
+		engine.goes(nil)
+		<-engine.connected
+		synctest.Wait()
+		if <-ask() {
+			t.Error("it is back when somebody asks")
+		}
+	})
+}

@@ -49,12 +49,19 @@ func Image(t testing.TB) string {
 // name; see [Image]. Changes are lines of a Dockerfile, such as "USER 7".
 func Import(t testing.TB, engine *client.Client, path string, changes ...string) string {
 	t.Helper()
+	name := "cube-test:" + uuid.NewString()
+	t.Cleanup(func() { removeImage(t, engine, name) })
+	load(t, engine, path, name, changes...)
+	return name
+}
+
+// load makes the image.
+func load(t testing.TB, engine *client.Client, path, name string, changes ...string) {
+	t.Helper()
 	files, err := archive(path)
 	if err != nil {
 		t.Fatalf("pack the test image: %v", err)
 	}
-	name := "cube-test:" + uuid.NewString()
-	t.Cleanup(func() { removeImage(t, engine, name) })
 	account, err := engine.ImageImport(t.Context(), image.ImportSource{Source: files, SourceName: "-"}, name,
 		image.ImportOptions{Changes: append([]string{`ENTRYPOINT ["` + Program + `"]`}, changes...)})
 	if err != nil {
@@ -67,7 +74,6 @@ func Import(t testing.TB, engine *client.Client, path string, changes ...string)
 	if err := account.Close(); err != nil {
 		t.Fatalf("import the test image: %v", err)
 	}
-	return name
 }
 
 func removeImage(t testing.TB, engine *client.Client, name string) {

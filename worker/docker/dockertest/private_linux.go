@@ -3,6 +3,7 @@ package dockertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,9 +45,7 @@ func NewPrivate(t testing.TB) *Private {
 	}
 	p := &Private{t: t, dir: t.TempDir()}
 	p.Host = "unix://" + p.path("engine.sock")
-	if err := os.WriteFile(p.path("daemon.json"), []byte(`{"live-restore": true}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p.KeepRunning(true)
 	var err error
 	p.Client, err = client.NewClientWithOpts(client.WithHost(p.Host), client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -58,6 +57,23 @@ func NewPrivate(t testing.TB) *Private {
 }
 
 func (p *Private) path(name string) string { return filepath.Join(p.dir, name) }
+
+// Image makes an image as the function of that name does. It goes with the engine.
+func (p *Private) Image() string {
+	p.t.Helper()
+	const name = "cube-test:private"
+	load(p.t, p.Client, Build(p.t), name)
+	return name
+}
+
+// KeepRunning says whether containers run on while the engine is down, from its
+// next start on.
+func (p *Private) KeepRunning(keep bool) {
+	p.t.Helper()
+	if err := os.WriteFile(p.path("daemon.json"), fmt.Appendf(nil, `{"live-restore": %v}`, keep), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
 
 // Start starts the engine and returns once it answers.
 func (p *Private) Start() {
@@ -133,6 +149,82 @@ func (p *Private) Kill() {
 		}
 		return nil
 	})
+}
+
+// Stop ends the engine as a restart of its service does.
+func (p *Private) Stop() {
+	p.t.Helper()
+	if err := errors.Join(p.daemon.Process.Signal(syscall.SIGTERM), p.daemon.Wait()); err != nil {
+		p.t.Fatalf("stop the private engine: %v", err)
+	}
+	p.daemon = nil
+}
+
+// PowerCut ends the engine and all that it runs at once, as when the machine goes
+// down. What a machine does not have after it has come up is gone: processes,
+// mounts, the files of /run, cgroups. What is on disk stays as it was then.
+func (p *Private) PowerCut() {
+	p.t.Helper()
+	all, err := p.Client.ContainerList(context.WithoutCancel(p.t.Context()), container.ListOptions{})
+	if err != nil {
+		p.t.Fatalf("list the private engine's containers: %v", err)
+	}
+	p.Kill()
+	p.until("nothing of it runs", p.killAll)
+	p.unmount()
+	if err := os.RemoveAll(p.path("exec")); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, c := range all {
+		groups, err := filepath.Glob("/sys/fs/cgroup/*/docker/" + c.ID)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, group := range groups {
+			_ = os.Remove(group) // what is left in it is not a test's to clear
+		}
+	}
+}
+
+// Forget has an engine that is down lose all its containers.
+func (p *Private) Forget() {
+	p.t.Helper()
+	if err := os.RemoveAll(p.path("data/containers")); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// killAll kills the supervisors of the engine's containers, and what they watch.
+// The error is that there were any.
+func (p *Private) killAll() error {
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return err
+	}
+	for _, path := range commands {
+		command, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(command), p.path("exec/")) {
+			continue // it has ended, or is none of ours
+		}
+		dir := filepath.Dir(path)
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			return err
+		}
+		// Stopped, it does not write down how its container ended.
+		err = syscall.Kill(pid, syscall.SIGSTOP)
+		children, _ := filepath.Glob(filepath.Join(dir, "task/*/children"))
+		for _, list := range children {
+			text, _ := os.ReadFile(list)
+			for child := range strings.FieldsSeq(string(text)) {
+				if n, err := strconv.Atoi(child); err == nil {
+					_ = syscall.Kill(n, syscall.SIGKILL) // it may have ended
+				}
+			}
+		}
+		return errors.Join(fmt.Errorf("process %d runs", pid), err, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	return nil
 }
 
 // end removes the containers, stops the engine and unmounts what a killed one
