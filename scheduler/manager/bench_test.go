@@ -63,9 +63,16 @@ type bigMachines struct {
 	now   func() scheduler.Instant
 	sink  func(scrape.Result)
 	nodes chan string
+	known sync.Map
 }
 
-func (s *bigMachines) SetTargets([]scrape.Target) {}
+func (s *bigMachines) SetTargets(targets []scrape.Target) {
+	for _, target := range targets {
+		if _, known := s.known.LoadOrStore(target.Node, true); !known {
+			s.nodes <- target.Node
+		}
+	}
+}
 
 func (s *bigMachines) ScrapeNow(node string) { s.nodes <- node }
 

@@ -38,7 +38,7 @@ func (m *Manager) setDraining(name string, draining bool, moveWithin time.Durati
 	if moveWithin > 0 {
 		record.MoveBy = time.Now().Add(moveWithin).UTC().Round(0)
 	}
-	if err := m.changeNode(record); err != nil {
+	if err := m.changeNodes(record); err != nil {
 		return err
 	}
 	m.log.Info("A node was told whether to take new tasks.", "node", name, "draining", draining, "moveWithin", moveWithin)

@@ -129,11 +129,14 @@ func joinOf(target string, group wire.TargetGroup) wire.Join {
 func (m *Manager) hold(origin Origin, wanted []NodeRecord) {
 	m.nodeChanges.Lock()
 	names := map[string]struct{}{}
-	for _, record := range wanted {
-		names[record.Name] = struct{}{}
-		if err := m.add(record); err != nil {
-			m.log.Error("A node is not taken.", "node", record.Name, "origin", origin, "error", err)
-		}
+	for i := range wanted {
+		names[wanted[i].Name] = struct{}{}
+	}
+	err := m.add(wanted, func(record *NodeRecord, err error) {
+		m.log.Error("A node is not taken.", "node", record.Name, "origin", origin, "error", err)
+	})
+	if err != nil {
+		m.log.Error("The fleet stays as it is.", "origin", origin, "error", err)
 	}
 	var gone []NodeRecord
 	m.mu.Lock()

@@ -97,6 +97,7 @@ type Manager struct {
 	// accepting holds the IDs that are on their way to disk.
 	accepting map[uuid.UUID]chan struct{}
 	nodes     map[string]*node
+	urls      map[string]string // of nodes: URL → name
 	queue     queue
 	demands   []scheduler.Demand // memory for those of one question to the scheduler
 	counts    [len(task.States)]int
@@ -157,7 +158,7 @@ func New(cfg Config) (*Manager, error) {
 		rng:       rand.New(rand.NewPCG(cfg.Seed, 0)),
 		placeWake: make(chan struct{}, 1), watchdogWake: make(chan struct{}, 1),
 		tasks: map[uuid.UUID]*entry{}, accepting: map[uuid.UUID]chan struct{}{},
-		nodes: map[string]*node{}, unsaved: map[uuid.UUID]struct{}{},
+		nodes: map[string]*node{}, urls: map[string]string{}, unsaved: map[uuid.UUID]struct{}{},
 		queue: newQueue(),
 	}
 	m.journal = newJournal(cfg.Store, m.committed)

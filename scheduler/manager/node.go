@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -72,6 +73,8 @@ func (m *Manager) setNode(record NodeRecord) error {
 			n = &node{tasks: map[uuid.UUID]*entry{}, unsettled: map[uuid.UUID]*entry{}, back: make(chan struct{}, 1)}
 			m.nodes[record.Name] = n
 		}
+		delete(m.urls, n.record.URL)
+		m.urls[record.URL] = record.Name
 		// What was read and listed at another URL says nothing about this one.
 		n.worker, n.joined, n.readAt, n.read, n.listed = worker, now, now, false, false
 		n.reading, n.lastError, n.unobserved = scheduler.Reading{}, "", nil
@@ -83,21 +86,26 @@ func (m *Manager) setNode(record NodeRecord) error {
 	return nil
 }
 
-// changeNode saves a node's record and, once it is on disk, makes it true.
-func (m *Manager) changeNode(record NodeRecord) error {
+// changeNodes saves records of nodes with one transaction and, once they are on
+// disk, makes them true.
+func (m *Manager) changeNodes(records ...NodeRecord) error {
+	if len(records) == 0 {
+		return nil
+	}
 	m.mu.Lock()
-	saved := m.journal.append(Changes{Nodes: []NodeRecord{record}})
+	saved := m.journal.append(Changes{Nodes: records})
 	m.mu.Unlock()
 	if err := saved.wait(); err != nil {
 		return unavailable(err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.setNode(record); err != nil {
-		return err
+	var errs []error
+	for _, record := range records {
+		errs = append(errs, m.setNode(record))
 	}
 	m.scraper.SetTargets(m.targets())
-	return nil
+	return errors.Join(errs...)
 }
 
 // Join makes a worker known, or brings URL and labels of a known one up to date,
@@ -109,45 +117,57 @@ func (m *Manager) Join(_ context.Context, join wire.Join) (wire.Node, error) {
 	}
 	m.nodeChanges.Lock()
 	defer m.nodeChanges.Unlock()
-	if err := m.add(record); err != nil {
+	if err := m.add([]NodeRecord{record}, func(_ *NodeRecord, refused error) { err = refused }); err != nil {
+		return wire.Node{}, err
+	}
+	if err != nil {
 		return wire.Node{}, err
 	}
 	return m.Node(record.Name)
 }
 
-// add saves a node and makes it true, unless nothing is new about it.
-func (m *Manager) add(record NodeRecord) error {
+// add saves nodes and makes them true, all together; those that nothing is new
+// about are left as they are, and those that cannot be are told to refused. The
+// caller holds nodeChanges.
+func (m *Manager) add(records []NodeRecord, refused func(*NodeRecord, error)) error {
+	var fresh []NodeRecord
+	taken := map[string]string{} // URL → name, of fresh
 	m.mu.Lock()
-	old, taken := m.nodes[record.Name], m.nodeAt(record.URL)
-	if old != nil {
-		record.Draining, record.MoveBy = old.record.Draining, old.record.MoveBy
+	for i := range records {
+		record := records[i]
+		owner := m.urls[record.URL]
+		if owner == "" {
+			owner = taken[record.URL]
+		}
+		if owner != "" && owner != record.Name {
+			refused(&record, wire.New(wire.CodeInvalid, "URL: %s is the node %s already", record.URL, owner).WithField("URL"))
+			continue
+		}
+		if m.renew(&record) {
+			fresh = append(fresh, record)
+			taken[record.URL] = record.Name
+		}
 	}
-	if taken != "" && taken != record.Name {
-		m.mu.Unlock()
-		return wire.New(wire.CodeInvalid, "URL: %s is the node %s already", record.URL, taken).WithField("URL")
-	}
-	same := old != nil && old.record.URL == record.URL && old.record.Origin == record.Origin &&
-		old.record.Metrics == record.Metrics && maps.Equal(old.record.Labels, record.Labels)
 	m.mu.Unlock()
-	if same {
-		return nil
-	}
-	if err := m.changeNode(record); err != nil {
+	if err := m.changeNodes(fresh...); err != nil {
 		return err
 	}
-	m.log.Info("A node joined.", "node", record.Name, "url", record.URL)
-	m.scraper.ScrapeNow(record.Name)
+	for i := range fresh {
+		m.log.Info("A node joined.", "node", fresh[i].Name, "url", fresh[i].URL)
+	}
 	return nil
 }
 
-// nodeAt returns the name of the node at a URL; empty if there is none.
-func (m *Manager) nodeAt(baseURL string) string {
-	for name, n := range m.nodes {
-		if n.record.URL == baseURL {
-			return name
-		}
+// renew takes over what a node has been told before and is not part of a join,
+// and reports whether anything is new about the node.
+func (m *Manager) renew(record *NodeRecord) bool {
+	n := m.nodes[record.Name]
+	if n == nil {
+		return true
 	}
-	return ""
+	old := &n.record
+	record.Draining, record.MoveBy = old.Draining, old.MoveBy
+	return old.URL != record.URL || old.Origin != record.Origin || old.Metrics != record.Metrics || !maps.Equal(old.Labels, record.Labels)
 }
 
 // nodeRecord checks what was asked to join.
@@ -233,6 +253,7 @@ func (m *Manager) dropNode(n *node, why string) {
 	}
 	m.state.RemoveNode(n.record.Name)
 	delete(m.nodes, n.record.Name)
+	delete(m.urls, n.record.URL)
 }
 
 // clearQueue drops the operations that wait.
