@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// load submits tasks and notes when each was accepted and when its worker was
+// asked. Tasks are told by a number, which is part of their ID.
+type load struct {
+	manager *manager
+	life    string // the argument of sleep
+	prefix  uuid.UUID
+
+	slots    chan struct{} // one for each task that may be submitted and not running
+	births   chan started
+	accepted []atomic.Int64 // µs after epoch + 1; by number
+	asked    []atomic.Int64 // the same: when the worker was asked
+	took     []atomic.Int64 // µs from POST to 201
+	epoch    time.Time
+
+	next, acknowledged, failed, born atomic.Int64
+	lastError                        atomic.Pointer[error]
+}
+
+func newLoad(m *manager, most, window int, life string, births chan started) *load {
+	l := &load{
+		manager: m, life: life, prefix: uuid.New(), births: births, epoch: time.Now(),
+		slots:    make(chan struct{}, window),
+		accepted: make([]atomic.Int64, most), asked: make([]atomic.Int64, most), took: make([]atomic.Int64, most),
+	}
+	go l.watch()
+	return l
+}
+
+// watch takes the births until their channel is closed.
+func (l *load) watch() {
+	for s := range l.births {
+		if i := int(binary.BigEndian.Uint32(s.id[12:])); i < len(l.asked) {
+			if l.asked[i].CompareAndSwap(0, int64(s.at.Sub(l.epoch)/time.Microsecond)+1) {
+				l.born.Add(1)
+				<-l.slots
+			}
+		}
+	}
+}
+
+func (l *load) id(i int) uuid.UUID {
+	id := l.prefix
+	binary.BigEndian.PutUint32(id[12:], uint32(i))
+	return id
+}
+
+// submit has so many clients submit until ctx ends or all tasks there may be
+// have been submitted; at rate tasks a second, or at 0 as fast as windows allow.
+func (l *load) submit(ctx context.Context, clients, rate int) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	turns := make(chan struct{}, clients)
+	go l.pace(ctx, turns, rate)
+	var group sync.WaitGroup
+	for range clients {
+		group.Go(func() {
+			if err := l.client(ctx, turns); err != nil && ctx.Err() == nil {
+				l.lastError.Store(&err)
+				cancel()
+			}
+		})
+	}
+	group.Wait()
+	if err := l.lastError.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// pace deals out the turns.
+func (l *load) pace(ctx context.Context, turns chan<- struct{}, rate int) {
+	defer close(turns)
+	began := time.Now()
+	for n := 0; n < len(l.accepted); n++ {
+		if rate > 0 {
+			due := began.Add(time.Duration(n) * time.Second / time.Duration(rate))
+			if wait := time.Until(due); wait > 0 {
+				select {
+				case <-time.After(wait):
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+		for _, c := range []chan<- struct{}{l.slots, turns} {
+			select {
+			case c <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// client submits over one connection.
+func (l *load) client(ctx context.Context, turns <-chan struct{}) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.manager.host)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	in := bufio.NewReaderSize(conn, 4<<10)
+	var out []byte
+	for range turns {
+		i := int(l.next.Add(1)) - 1
+		began := time.Now()
+		out = l.request(out[:0], i)
+		if _, err := conn.Write(out); err != nil {
+			return err
+		}
+		answer, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err != nil {
+			return err
+		}
+		if answer.StatusCode != http.StatusCreated {
+			return fmt.Errorf("POST /tasks: %s: %.300s", answer.Status, body)
+		}
+		now := time.Now()
+		l.took[i].Store(int64(now.Sub(began) / time.Microsecond))
+		l.accepted[i].Store(int64(now.Sub(l.epoch)/time.Microsecond) + 1)
+		l.acknowledged.Add(1)
+	}
+	return nil
+}
+
+// request writes the POST of a task, as small as C1M's were.
+func (l *load) request(b []byte, i int) []byte {
+	body := `{"ID":"` + l.id(i).String() + `","Name":"web","Command":["sleep","` + l.life + `"],"Cpu":0.1,"Memory":67108864,"Disk":1048576}`
+	b = append(b, "POST /tasks HTTP/1.1\r\nHost: "...)
+	b = append(b, l.manager.host...)
+	b = append(b, "\r\nAuthorization: Bearer "...)
+	b = append(b, l.manager.token...)
+	b = append(b, "\r\nContent-Type: application/json\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(body)), 10)
+	b = append(b, "\r\n\r\n"...)
+	return append(b, body...)
+}
+
+// waits are how long it took from the 201 until the worker was asked, in ms,
+// sorted. Who was asked before the 201 had come back waited for nothing.
+func (l *load) waits() []float64 {
+	var all []float64
+	for i := range l.accepted {
+		accepted, asked := l.accepted[i].Load(), l.asked[i].Load()
+		if accepted > 0 && asked > 0 {
+			all = append(all, max(0, float64(asked-accepted)/1000))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// answers are how long a 201 took, in ms, sorted.
+func (l *load) answers() []float64 {
+	var all []float64
+	for i := range l.took {
+		if took := l.took[i].Load(); took > 0 {
+			all = append(all, float64(took)/1000)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// quantile of sorted values; 0 where there are none.
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
+
+// mine reports whether an ID is one of this load's, and its number.
+func (l *load) mine(id string) (int, bool) {
+	parsed, err := uuid.Parse(id)
+	if err != nil || !strings.HasPrefix(id, l.prefix.String()[:23]) {
+		return 0, false
+	}
+	return int(binary.BigEndian.Uint32(parsed[12:])), true
+}
