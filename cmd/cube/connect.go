@@ -27,7 +27,7 @@ type connection struct {
 func (c *connection) addFlags(cmd *kingpin.CmdClause) {
 	cmd.Flag("manager", "The manager's URL.").Default(defaultManager).StringVar(&c.manager)
 	addHTTPConfigFlag(cmd, "http-config.file", "the manager", &c.httpConfig)
-	cmd.Flag("token-file", "File with the manager's write token. By default the token of a manager on this machine is found by its port.").
+	cmd.Flag("token-file", "File with a token, sent with every request. By default the write token of a manager on this machine is found by its port.").
 		StringVar(&c.tokenFile)
 	cmd.Flag("output", "table for people, json for programs.").Short('o').Default("table").SetValue(outputFormat{&c.json})
 }
@@ -88,11 +88,16 @@ func roundTripper(file, tokenFile, name string) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the HTTP configuration %s: %w", file, err)
 	}
+	return withToken(inner, &conf, tokenFile), nil
+}
+
+// withToken sends the write token along, unless the configuration has
+// credentials of its own.
+func withToken(next http.RoundTripper, conf *config.HTTPClientConfig, tokenFile string) http.RoundTripper {
 	if conf.BasicAuth != nil || conf.Authorization != nil || conf.OAuth2 != nil {
-		// Who has credentials of its own sends those.
-		return inner, nil
+		return next
 	}
-	return &web.TokenTransport{File: tokenFile, Next: inner}, nil
+	return &web.TokenTransport{File: tokenFile, Next: next}
 }
 
 // resolve finds the task whose ID is id or starts with it, or whose name it is.

@@ -14,7 +14,6 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"golang.org/x/sync/errgroup"
 
-	"cube/cmd/cube/web"
 	"cube/scheduler"
 	"cube/scheduler/api"
 	"cube/scheduler/bolt"
@@ -135,7 +134,7 @@ func (m *runningManager) config(ctx context.Context) (manager.Config, error) {
 		return manager.Config{}, err
 	}
 	// The same way to the workers, and the write token of one on this machine.
-	dispatching := &http.Client{Transport: &web.TokenTransport{Next: scraping.Transport}, CheckRedirect: scraping.CheckRedirect}
+	dispatching := &http.Client{Transport: withToken(scraping.Transport, &httpConfig, ""), CheckRedirect: scraping.CheckRedirect}
 	workers, err := workersOf(f.workers)
 	if err != nil {
 		return manager.Config{}, err

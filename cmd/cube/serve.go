@@ -22,6 +22,7 @@ import (
 type webFlags struct {
 	addresses      []string
 	configFile     string
+	rolesFile      string
 	metricsAddress string
 	telemetryPath  string
 	allowedHosts   []string
@@ -36,6 +37,8 @@ func (f *webFlags) add(cmd *kingpin.CmdClause, defaultAddress string) {
 	cmd.Flag("web.listen-address", "Address to serve on; repeatable.").Default(defaultAddress).StringsVar(&f.addresses)
 	cmd.Flag("web.config.file", "Web configuration with TLS or authentication, as the Prometheus exporter-toolkit has it.").
 		ExistingFileVar(&f.configFile)
+	cmd.Flag("web.roles-file", "Who may read and who may write, by token, user or client certificate; see deploy/roles.md.").
+		ExistingFileVar(&f.rolesFile)
 	cmd.Flag("web.metrics-address", "Serve metrics on this address of their own, so that they can be open where tasks are not.").
 		StringVar(&f.metricsAddress)
 	cmd.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&f.telemetryPath)
@@ -67,7 +70,7 @@ type endpoint struct {
 // open opens the sockets, and makes the write token where one is needed. Port
 // 0 has become a real port in the endpoint's URL.
 func (f *webFlags) open(log *slog.Logger, needToken bool) (*endpoint, error) {
-	authenticated, err := web.CheckExposure(f.addresses, f.configFile, f.insecure)
+	authenticated, err := web.CheckExposure(f.addresses, f.configFile, f.rolesFile != "", f.insecure)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +90,15 @@ func (e *endpoint) prepare(f *webFlags, needToken bool) error {
 		return err
 	}
 	e.url = reachableURL(scheme, e.main.Addr())
+	e.guard.Log = e.log
+	if e.guard.Passwords, err = e.main.Passwords(); err != nil {
+		return err
+	}
+	if f.rolesFile != "" {
+		if e.guard.Roles, err = web.OpenRoles(f.rolesFile, f.configFile, e.log); err != nil {
+			return err
+		}
+	}
 	e.guard.Hosts = append([]string{e.url.Hostname()}, f.allowedHosts...)
 	if f.metricsAddress != "" {
 		if e.metrics, err = web.Listen([]string{f.metricsAddress}, f.configFile, e.log); err != nil {

@@ -223,7 +223,7 @@ func saysNothingBegan(code wire.Code) bool {
 	switch code {
 	case wire.CodeNoRoom, wire.CodeInvalid, wire.CodeStaleAllocation:
 		return true
-	case wire.CodeUnauthorized, wire.CodeForbiddenHost, wire.CodeCrossOrigin:
+	case wire.CodeUnauthorized, wire.CodeForbidden, wire.CodeForbiddenHost, wire.CodeCrossOrigin:
 		return true // the request did not get past the worker's door
 	}
 	return false

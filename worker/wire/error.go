@@ -18,7 +18,8 @@ type Code string
 const (
 	CodeBadRequest        Code = "bad_request"        // not JSON, or not of the right shape
 	CodeInvalid           Code = "invalid"            // a field's value cannot be
-	CodeUnauthorized      Code = "unauthorized"       // no token, or a wrong one
+	CodeUnauthorized      Code = "unauthorized"       // no token, password or certificate, or a wrong one
+	CodeForbidden         Code = "forbidden"          // who asks is known, and may not
 	CodeForbiddenHost     Code = "forbidden_host"     // the Host header names no address of ours
 	CodeCrossOrigin       Code = "cross_origin"       // a web page of another origin asks
 	CodeNotFound          Code = "not_found"          // no such task, node or route
@@ -39,6 +40,7 @@ var statusOf = map[Code]int{
 	CodeBadRequest:        http.StatusBadRequest,
 	CodeInvalid:           http.StatusBadRequest,
 	CodeUnauthorized:      http.StatusUnauthorized,
+	CodeForbidden:         http.StatusForbidden,
 	CodeForbiddenHost:     http.StatusForbidden,
 	CodeCrossOrigin:       http.StatusForbidden,
 	CodeNotFound:          http.StatusNotFound,

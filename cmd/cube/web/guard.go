@@ -2,6 +2,7 @@ package web
 
 import (
 	"crypto/subtle"
+	"log/slog"
 	"mime"
 	"net"
 	"net/http"
@@ -24,32 +25,73 @@ type Guard struct {
 	// TokenHint tells a person where the token is; it is part of the answer
 	// to a write without one.
 	TokenHint string
+	// Roles, where not nil, says who may read and who may write.
+	Roles *Roles
+	// Passwords says that the server lets only users with a password in, so
+	// that the name that comes with a request is true.
+	Passwords bool
+	// Log takes a line about every write, done or refused; nil takes none.
+	Log *slog.Logger
 }
 
 // Wrap returns next behind the guard.
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := g.check(crossOrigin, r); err != nil {
-			if err.Code == wire.CodeUnauthorized {
-				w.Header().Set("WWW-Authenticate", `Bearer realm="cube"`)
-			}
-			wire.WriteError(w, err)
+		who, role := g.caller(r)
+		if g.Log != nil && !isRead(r.Method) {
+			answer := &audited{ResponseWriter: w}
+			whole := false
+			defer func() { answer.audit(g.Log, who, r, whole) }()
+			g.serve(answer, r, role, crossOrigin, next)
+			whole = true
 			return
 		}
-		next.ServeHTTP(w, r)
+		g.serve(w, r, role, crossOrigin, next)
 	})
 }
 
-func (g *Guard) check(crossOrigin *http.CrossOriginProtection, r *http.Request) *wire.Error {
+func (g *Guard) serve(w http.ResponseWriter, r *http.Request, role Role, crossOrigin *http.CrossOriginProtection, next http.Handler) {
+	if err := g.check(crossOrigin, r, role); err != nil {
+		if err.Code == wire.CodeUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="cube"`)
+		}
+		wire.WriteError(w, err)
+		return
+	}
+	next.ServeHTTP(w, r)
+}
+
+// caller returns who asks, and what they may do. Without roles, whoever is let
+// in may write; the write token is looked at by check.
+func (g *Guard) caller(r *http.Request) (who string, role Role) {
+	if g.Roles != nil {
+		return g.Roles.of(r)
+	}
+	if user, _, sent := r.BasicAuth(); sent && g.Passwords {
+		return "user " + user, RoleWrite
+	}
+	if certificate := verified(r); certificate != nil {
+		return "certificate " + certificate.Subject.CommonName, RoleWrite
+	}
+	if g.Token != "" && g.hasToken(r) {
+		return "token", RoleWrite
+	}
+	return "anonymous", RoleWrite
+}
+
+func (g *Guard) check(crossOrigin *http.CrossOriginProtection, r *http.Request, role Role) *wire.Error {
 	if !g.knownHost(r.Host) {
 		return wire.New(wire.CodeForbiddenHost, "the host %q is not one this server is known by; see --web.allowed-host", r.Host)
 	}
 	if isRead(r.Method) {
-		return nil
+		return mayRead(role)
 	}
 	if err := crossOrigin.Check(r); err != nil {
 		return wire.New(wire.CodeCrossOrigin, "a page of another origin may not write here: %v", err)
+	}
+	if err := mayWrite(role); err != nil {
+		return err
 	}
 	if g.Token != "" && !g.hasToken(r) {
 		return wire.New(wire.CodeUnauthorized, "a write needs the token as \"Authorization: Bearer …\"; %s", g.TokenHint)
@@ -58,6 +100,24 @@ func (g *Guard) check(crossOrigin *http.CrossOriginProtection, r *http.Request) 
 		return wire.New(wire.CodeUnsupportedMedia, "the Content-Type is %q; want application/json", r.Header.Get("Content-Type"))
 	}
 	return nil
+}
+
+func mayRead(role Role) *wire.Error {
+	if role == RoleNone {
+		return wire.New(wire.CodeUnauthorized, "only who has a role may read here; send a token, a password or a certificate that has one")
+	}
+	return nil
+}
+
+func mayWrite(role Role) *wire.Error {
+	switch role {
+	case RoleWrite:
+		return nil
+	case RoleRead:
+		return wire.New(wire.CodeForbidden, "who may only read may not write here")
+	default:
+		return wire.New(wire.CodeUnauthorized, "only who has the role write may write here; send a token, a password or a certificate that has it")
+	}
 }
 
 func isRead(method string) bool {

@@ -58,6 +58,13 @@ func (s *Server) Scheme() (string, error) {
 	return "http", nil
 }
 
+// Passwords reports whether the web configuration has users with passwords, and
+// lets nobody else in.
+func (s *Server) Passwords() (bool, error) {
+	config, err := loadConfig(s.configFile)
+	return len(config.Users) > 0, err
+}
+
 // Close closes the listeners of a server that never served.
 func (s *Server) Close() error {
 	var errs []error

@@ -22,6 +22,7 @@ func TestExposureNeedsAuthentication(t *testing.T) {
 	plain := write(t, "http_server_config:\n  headers:\n    X-Frame-Options: deny\n")
 	for name, test := range map[string]struct {
 		address, file string
+		roles         bool
 		insecure      bool
 		says          string // "" is allowed
 	}{
@@ -32,12 +33,13 @@ func TestExposureNeedsAuthentication(t *testing.T) {
 		"0.0.0.0":                         {address: "0.0.0.0:5555", says: "--web.config.file"},
 		"an address, plain configuration": {address: "192.0.2.1:5555", file: plain, says: "--web.config.file"},
 		"an address, with users":          {address: "192.0.2.1:5555", file: withUsers},
+		"an address, with roles":          {address: "192.0.2.1:5555", roles: true},
 		"an address, as asked":            {address: "192.0.2.1:5555", insecure: true},
 		"no port":                         {address: "localhost", says: "host:port"},
 		"a file that is not there":        {address: "127.0.0.1:1", file: "none.yml", says: "none.yml"},
 		"a file that is not right":        {address: "127.0.0.1:1", file: write(t, "basic: 1\n"), says: "basic"},
 	} {
-		_, err := CheckExposure([]string{test.address}, test.file, test.insecure)
+		_, err := CheckExposure([]string{test.address}, test.file, test.roles, test.insecure)
 		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: got %v; want an error with %q", name, err, test.says)
 		}

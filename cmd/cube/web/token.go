@@ -79,9 +79,10 @@ func ReadToken(path string) (string, error) {
 }
 
 // TokenTransport is a RoundTripper that sends the write token along. With File
-// set it is that file's; otherwise it is looked up by port for a server on a
-// loopback address, and a missing one is no error. The token goes with writes
-// only, and never over a request that has authentication of its own.
+// set it is that file's, and goes with every request; otherwise it is looked up
+// by port for a server on a loopback address, goes with writes only, and a
+// missing one is no error. It never goes with a request that has authentication
+// of its own.
 type TokenTransport struct {
 	File string
 	Next http.RoundTripper
@@ -89,7 +90,7 @@ type TokenTransport struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *TokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if isRead(r.Method) || r.Header.Get("Authorization") != "" {
+	if (t.File == "" && isRead(r.Method)) || r.Header.Get("Authorization") != "" {
 		return t.Next.RoundTrip(r)
 	}
 	token, err := t.token(r)
