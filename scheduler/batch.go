@@ -119,11 +119,11 @@ func (s *State) gather(q *query, cell int, pool *worstFirst) {
 	passed := q.passes[block] >> (cell % blockCells * cellSize) & cellMask
 	for set := passed; set != 0; set &= set - 1 {
 		k := bits.TrailingZeros64(set)
-		key := c.key(q, k)
-		if key > pool.worst() {
+		slot := from + k
+		key, is := s.keyed(q, slot, k, pool.worst())
+		if !is {
 			continue
 		}
-		slot := from + k
 		pool.offer(ranked{key: key, tie: tie(q.seed, c.hash[slot]), slot: int32(slot)})
 	}
 }

@@ -17,6 +17,7 @@ func TestBatchIsOneByOne(t *testing.T) {
 			for _, nodes := range []int{8, 150} { // too few for all, and enough
 				batch, single := newChaos(t, cfg, 5, nodes), newChaos(t, cfg, 5, nodes)
 				batch.cpu, single.cpu = true, true
+				batch.spread, single.spread = nodes/3, nodes/3 // of 8 nodes by next to nothing, of 150 by an eighth
 				for range 10 * nodes {
 					batch.step()
 					single.step()

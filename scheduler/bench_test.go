@@ -5,6 +5,7 @@ package scheduler_test
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -13,11 +14,19 @@ import (
 	"cube/scheduler"
 )
 
-// fleet returns a state of so many nodes of three sizes, differently busy, each
-// with some tasks.
-func fleet(t testing.TB, spec string, nodes int) *scheduler.State {
+// kinds of fleets, by how far the capacities of machines of one size differ: not
+// at all, by less than 1 in 2,000 (as the memory of machines of one model does),
+// by up to a half.
+var kinds = []struct {
+	name   string
+	differ float64
+}{{"", 0}, {"/bytes-apart", 1.0 / 2048}, {"/all-different", 0.5}}
+
+// fleet returns a state of so many nodes of three sizes, differently busy, whose
+// capacities differ by up to so much of them.
+func fleet(t testing.TB, spec string, nodes int, differ float64) *scheduler.State {
 	t.Helper()
-	random := rand.New(rand.NewPCG(1, 2))
+	random, more := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(6, 7))
 	s := newState(t, spec, 0)
 	for i := range nodes {
 		name := fmt.Sprintf("node-%06d", i)
@@ -26,11 +35,31 @@ func fleet(t testing.TB, spec string, nodes int) *scheduler.State {
 		size := float64(int(1) << random.IntN(3)) // 1, 2, 4
 		r.CpuCores, r.AllocatableCpu = 16*size, 16*size
 		r.MemoryTotal, r.AllocatableMemory = size*64*gib, size*60*gib
+		for _, v := range []*float64{&r.MemoryTotal, &r.AllocatableMemory, &r.AllocatableDisk} {
+			*v -= math.Floor(*v * differ * more.Float64())
+		}
 		r.MemoryAvailable = r.MemoryTotal * (0.3 + 0.6*random.Float64())
 		r.CpuUsage = 0.1 + 0.6*random.Float64()
 		observe(t, s, r)
 	}
 	return s
+}
+
+// sizes are the fleets that are measured: of each number of nodes all kinds.
+func sizes() []fleetSize {
+	var list []fleetSize
+	for _, nodes := range []int{1_000, 10_000, 100_000} {
+		for _, kind := range kinds {
+			list = append(list, fleetSize{nodes, kind.name, kind.differ})
+		}
+	}
+	return list
+}
+
+type fleetSize struct {
+	nodes  int
+	name   string
+	differ float64
 }
 
 // measuredPolicies are those whose speed is watched, with how many terms of a
@@ -46,9 +75,10 @@ func measuredPolicies() map[string]int {
 func BenchmarkDecide(b *testing.B) {
 	policies := measuredPolicies()
 	for _, spec := range slices.Sorted(maps.Keys(policies)) {
-		for _, nodes := range []int{1_000, 10_000, 100_000} {
-			b.Run(fmt.Sprintf("%s/nodes=%d", spec, nodes), func(b *testing.B) {
-				s := fleet(b, spec, nodes)
+		for _, size := range sizes() {
+			nodes := size.nodes
+			b.Run(fmt.Sprintf("%s/nodes=%d%s", spec, nodes, size.name), func(b *testing.B) {
+				s := fleet(b, spec, nodes, size.differ)
 				random := rand.New(rand.NewPCG(3, 4))
 				demands := make([]scheduler.Demand, 4096)
 				for i := range demands {
@@ -87,9 +117,10 @@ func BenchmarkDecide(b *testing.B) {
 // leave again outside of the measured time, with what the state makes of that.
 func BenchmarkDecideBatch(b *testing.B) {
 	for _, spec := range slices.Sorted(maps.Keys(measuredPolicies())) {
-		for _, nodes := range []int{1_000, 10_000, 100_000} {
-			b.Run(fmt.Sprintf("%s/nodes=%d", spec, nodes), func(b *testing.B) {
-				s := fleet(b, spec, nodes)
+		for _, size := range sizes() {
+			nodes := size.nodes
+			b.Run(fmt.Sprintf("%s/nodes=%d%s", spec, nodes, size.name), func(b *testing.B) {
+				s := fleet(b, spec, nodes, size.differ)
 				random := rand.New(rand.NewPCG(3, 4))
 				demands := make([]scheduler.Demand, 4096)
 				for i := range demands {

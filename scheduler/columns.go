@@ -17,6 +17,8 @@ type columns struct {
 	scorers []WeightedScorer // the policy's, of the base
 	traits  Traits
 	bounded bool
+	trends  []Trend // by scorer
+	trended bool    // all of them have one
 
 	nodes  []*node // by slot
 	health []slotHealth
@@ -34,8 +36,10 @@ type columns struct {
 	least  [][4][]float32 // by scorer: of each cell, no more than the terms of any node that is ready
 	spans  []span         // consecutive blocks of one class; nil when to be found anew
 
-	classes []Capacity
-	classOf map[Capacity]int32
+	classes     []class
+	classOf     map[Capacity]int32 // by rounded capacity
+	grain       int                // of the rounding
+	mostClasses int                // before another grain is chosen
 
 	dirty     []*node
 	unnamed   bool // the nodes are others than when they were last ranked
@@ -67,6 +71,11 @@ func (c *columns) init(cfg *Config) {
 	c.cfg = cfg
 	c.traits = cfg.Policy.traits()
 	c.bounded = cfg.Policy.bounded()
+	c.trended = true
+	for _, w := range cfg.Policy.Scorers {
+		c.trends = append(c.trends, w.Traits().Capacity)
+		c.trended = c.trended && w.Traits().Capacity != NoTrend
+	}
 	c.classOf = make(map[Capacity]int32)
 	c.terms = make([][4][]float32, len(cfg.Policy.Scorers))
 	c.least = make([][4][]float32, len(cfg.Policy.Scorers))
@@ -226,9 +235,11 @@ func (c *columns) refresh(slot int, now Instant) {
 	if n.reread {
 		n.reread = false
 		c.readAt[slot], b.reread = n.reading.At, true
-		if capacity := c.figures.Capacity(); capacity != c.classes[c.class[slot]] {
-			c.class[slot] = c.classify(capacity)
-			b.dirty, c.spans = true, nil
+		capacity := c.figures.Capacity()
+		if at := c.class[slot]; !c.classes[at].holds(&capacity) {
+			if c.class[slot] = c.classify(&capacity); c.class[slot] != at {
+				b.dirty, c.spans = true, nil
+			}
 		}
 	}
 	if c.traits.Grouped {

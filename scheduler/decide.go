@@ -24,6 +24,8 @@ type query struct {
 	labelSet []uint64
 
 	factors [][]Factors // by scorer and class
+	single  Factors     // of one node
+	rough   uint64      // bit set of the nodes priced last whose costs are bounds
 	made    []uint64    // by class: the number of the query they were made for
 	number  uint64
 
@@ -108,18 +110,6 @@ func grown[T any](s []T, n int) []T {
 		return s
 	}
 	return append(s, make([]T, n-len(s))...)
-}
-
-// factors makes the factors of all scorers for a class, once a query.
-func (s *State) factors(q *query, class int32) {
-	if q.made[class] == q.number {
-		return
-	}
-	q.made[class] = q.number
-	c := &s.columns
-	for i, scorer := range c.scorers {
-		q.factors[i][class] = scorer.Factors(&q.asked, c.classes[class], c.base)
-	}
 }
 
 // draw offers the nodes that passed in an order by chance alone.

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -26,7 +27,7 @@ func (c *columns) sort(now Instant) {
 		for to < len(places) && places[to].class == class {
 			to++
 		}
-		s := splitter{scorer: scorer, factors: scorer.Factors(&ordinary, c.classes[class], c.base)}
+		s := splitter{scorer: scorer, factors: scorer.Factors(&ordinary, c.classes[class].most, c.base)}
 		s.split(places[from:to], from)
 		from = to
 	}
@@ -54,10 +55,9 @@ func (c *columns) ranked(now Instant) []place {
 			n.rank = int32(i)
 		}
 	}
-	c.classes = c.classes[:0]
-	clear(c.classOf)
 	scorer := c.scorers[0]
 	places := make([]place, len(c.nodes))
+	capacities := make([]Capacity, len(c.nodes))
 	for i, n := range c.nodes {
 		n.figures(now, c.cfg, &c.figures)
 		terms := scorer.Terms(&c.figures, c.base)
@@ -66,8 +66,15 @@ func (c *columns) ranked(now Instant) []place {
 				terms[t] = inf // so that there is an order
 			}
 		}
-		places[i] = place{node: n, rank: n.rank, class: c.classify(c.figures.Capacity()), terms: terms}
+		places[i] = place{node: n, rank: n.rank, terms: terms}
+		capacities[i] = c.figures.Capacity()
 	}
+	c.choose(capacities)
+	c.mostClasses = math.MaxInt
+	for i := range places {
+		places[i].class = c.classify(&capacities[i])
+	}
+	c.mostClasses = 2*len(c.classes) + classesKept
 	return places
 }
 
@@ -87,20 +94,6 @@ func (c *columns) byClass(places []place) []place {
 		*at++
 	}
 	return sorted
-}
-
-// classify returns the number of a capacity.
-func (c *columns) classify(capacity Capacity) int32 {
-	class, known := c.classOf[capacity]
-	if !known {
-		if len(c.classes) > 2*len(c.nodes)+blockSize {
-			c.unsorted = true // most are of readings long gone
-		}
-		class = int32(len(c.classes))
-		c.classOf[capacity] = class
-		c.classes = append(c.classes, capacity)
-	}
-	return class
 }
 
 // resize gives all columns room for so many nodes, and zeroes them.

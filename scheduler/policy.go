@@ -76,7 +76,21 @@ type Traits struct {
 	Based bool
 	// Grouped: Costs reads Columns.Group.
 	Grouped bool
+	// Capacity is how the cost goes with the node's capacity, its terms kept.
+	// Where it has no trend, each node is priced by itself when a fleet has
+	// many capacities.
+	Capacity Trend
 }
+
+// Trend is how one thing goes with another.
+type Trend uint8
+
+// The trends there are.
+const (
+	NoTrend Trend = iota
+	Falls         // or stays as it is
+	Rises         // or stays as it is
+)
 
 // Terms are what a scorer keeps of a node. Those a scorer does not use are 0.
 type Terms [4]float32

@@ -24,6 +24,7 @@ type chaos struct {
 	tasks  int
 	names  []string
 	cpu    bool // readings tell the tasks' CPU
+	spread int  // by how many bits the figures of two nodes' capacities differ; 0 is not at all
 }
 
 func newChaos(t *testing.T, cfg scheduler.Config, seed uint64, names int) *chaos {
@@ -72,6 +73,11 @@ func (c *chaos) observe(name string) {
 	r := reading(name, c.now)
 	size := float64(1 + c.random.IntN(2))
 	r.CpuCores, r.AllocatableCpu = 16*size, 15*size
+	if c.spread > 0 {
+		for _, v := range []*float64{&r.CpuCores, &r.AllocatableCpu, &r.MemoryTotal, &r.AllocatableMemory, &r.AllocatableDisk} {
+			*v *= 1 - c.random.Float64()/float64(int(1)<<(53-c.spread))
+		}
+	}
 	r.CpuUsage = c.random.Float64()
 	r.MemoryAvailable = math.Floor(r.MemoryTotal * c.random.Float64())
 	r.DiskAvailable = math.Floor(r.DiskTotal * c.random.Float64())
@@ -241,27 +247,35 @@ func TestNothingLeaks(t *testing.T) {
 // Decide gives the winner, the next four and the counts that a plain loop over
 // all nodes gives.
 func TestDecideIsThePlainLoop(t *testing.T) {
-	for _, spec := range []string{"epvm", "spread", "binpack", "least-allocated", "most-allocated", "target", "risk", "roundrobin", "measured", "measured=2,epvm=1"} {
-		t.Run(spec, func(t *testing.T) {
-			cfg := scheduler.Config{Policy: policyOf(t, spec), SpreadLimit: 3}
-			c := newChaos(t, cfg, 11, 300)
-			c.cpu = true
-			for range 3000 {
-				c.step()
-			}
-			for i := range 400 {
-				c.step()
-				if i == 300 {
-					c.now += 20 // all are stale
-				}
-				d := c.demand()
-				if i%10 == 0 {
-					d.Requests.Cpu, d.Requests.Memory = 20, 100<<30
-				}
-				checkDecision(c, d, uint64(i))
-				c.tasks--
-			}
-		})
+	specs := []string{"epvm", "spread", "binpack", "least-allocated", "most-allocated", "target", "risk", "roundrobin",
+		"measured", "measured=2,epvm=1", "target=1,binpack=2"}
+	for _, spec := range specs {
+		for _, bits := range []int{0, 25, 53} { // of capacities: few, some bytes apart, all different
+			t.Run(fmt.Sprintf("%s/%d", spec, bits), func(t *testing.T) {
+				cfg := scheduler.Config{Policy: policyOf(t, spec), SpreadLimit: 3}
+				c := newChaos(t, cfg, 11, 300)
+				c.cpu, c.spread = true, bits
+				plainLoops(c)
+			})
+		}
+	}
+}
+
+func plainLoops(c *chaos) {
+	for range 3000 {
+		c.step()
+	}
+	for i := range 200 {
+		c.step()
+		if i == 150 {
+			c.now += 20 // all are stale
+		}
+		d := c.demand()
+		if i%10 == 0 {
+			d.Requests.Cpu, d.Requests.Memory = 20, 100<<30
+		}
+		checkDecision(c, d, uint64(i))
+		c.tasks--
 	}
 }
 

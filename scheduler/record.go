@@ -71,8 +71,7 @@ func (s *State) describe(q *query, r *ranked, into *Candidate, room []Component)
 		w := &scorers[i]
 		cost := float32(r.key) // a cost that is no number is ranked as infinite
 		if len(scorers) > 1 || r.key == infinity {
-			s.factors(q, c.class[r.slot])
-			cost = s.cost(q, i, c.termsOf(i, r.slot), in.CpuGroup, c.class[r.slot])
+			cost = s.cost(q, i, r.slot, in.CpuGroup)
 		}
 		part := &into.Components[i]
 		part.Scorer, part.Score, part.Weight = w.Name(), w.Score(cost, c.base), w.Weight

@@ -152,6 +152,13 @@ const rounding = 1e-9
 // boundSpan writes the bounds of up to blockSize cells of one class.
 func (s *State) boundSpan(q *query, from, to int, class int32) {
 	c := &s.columns
+	ranged := c.classes[class].ranged()
+	if ranged && !c.trended {
+		for i := range q.bounds[from:to] {
+			q.bounds[from+i] = -infinity
+		}
+		return
+	}
 	s.factors(q, class)
 	q.columns.Group = none[:to-from]
 	for k, scorer := range c.scorers {
@@ -162,6 +169,9 @@ func (s *State) boundSpan(q *query, from, to int, class int32) {
 			bounder.Bounds(&q.columns, &q.factors[k][class], q.costs[k][:to-from])
 		} else {
 			scorer.Costs(&q.columns, &q.factors[k][class], q.costs[k][:to-from])
+		}
+		if ranged {
+			atMost(q.costs[k][:to-from])
 		}
 	}
 	if len(c.terms) == 1 {
@@ -178,10 +188,12 @@ func (s *State) boundSpan(q *query, from, to int, class int32) {
 	}
 }
 
-// costs reckons what so many nodes of one block cost.
+// costs reckons what so many nodes of one block cost: of those in q.rough, what
+// they cost at least.
 func (s *State) costs(q *query, b *block, start, many int) {
 	c := &s.columns
 	q.priced += many
+	q.rough = 0
 	groups := none[:many]
 	if c.traits.Grouped {
 		groups = q.groupsOf(c, start, many)
@@ -193,13 +205,39 @@ func (s *State) costs(q *query, b *block, start, many int) {
 		}
 		s.factors(q, r.class)
 		q.columns.Group = groups[from-start : to-start]
+		ranged := c.classes[r.class].ranged()
+		if ranged {
+			q.rough |= (1<<(to-from) - 1) << (from - start)
+		}
 		for k := range c.scorers {
 			for t := range q.columns.Term {
 				q.columns.Term[t] = c.terms[k][t][from:to]
 			}
-			c.scorers[k].Costs(&q.columns, &q.factors[k][r.class], q.costs[k][from-start:to-start])
+			out := q.costs[k][from-start : to-start]
+			if ranged {
+				c.roughly(k, q, r.class, out)
+			} else {
+				c.scorers[k].Costs(&q.columns, &q.factors[k][r.class], out)
+			}
 		}
 	}
+}
+
+// roughly writes what the nodes in q.columns cost at least, by the factors that
+// bound those of their class.
+func (c *columns) roughly(k int, q *query, class int32, out []float32) {
+	if !c.trended {
+		for i := range out {
+			out[i] = -inf
+		}
+		return
+	}
+	if bounder, is := c.scorers[k].Scorer.(Bounder); is {
+		bounder.Bounds(&q.columns, &q.factors[k][class], out)
+	} else {
+		c.scorers[k].Costs(&q.columns, &q.factors[k][class], out)
+	}
+	atMost(out)
 }
 
 // groupsOf returns the part of the column of the group that the demand is of.
@@ -219,17 +257,36 @@ func (s *State) price(q *query, b *block, from, many int, passed uint64) {
 	if len(c.terms) > 1 {
 		for set := passed & (1<<many - 1); set != 0; set &= set - 1 {
 			k := bits.TrailingZeros64(set)
-			s.offer(q, from+k, c.key(q, k))
+			if key, is := s.keyed(q, from+k, k, q.best.worst()); is {
+				s.offer(q, from+k, key)
+			}
 		}
 		return
 	}
 	worst := float32(q.best.worst()) // costs are float32: nothing is lost
 	for k, cost := range q.costs[0][:many] {
 		if !(cost > worst) && passed>>k&1 == 1 {
-			s.offer(q, from+k, ranking(float64(cost)))
+			key := float64(cost)
+			if q.rough>>k&1 == 1 {
+				key = s.keyOf(q, int32(from+k))
+			}
+			s.offer(q, from+k, ranking(key))
 			worst = float32(q.best.worst())
 		}
 	}
+}
+
+// keyed returns what the k-th node priced is ranked by, and whether that is no
+// more than the worst.
+func (s *State) keyed(q *query, slot, k int, worst float64) (key float64, is bool) {
+	key = s.columns.key(q, k)
+	if q.rough>>k&1 == 1 {
+		if s.columns.trended && key-rounding > worst {
+			return key, false
+		}
+		key = s.keyOf(q, int32(slot))
+	}
+	return key, key <= worst
 }
 
 func (s *State) offer(q *query, slot int, key float64) {
@@ -240,23 +297,26 @@ func (s *State) offer(q *query, slot int, key float64) {
 }
 
 // cost returns one scorer's cost of one node.
-func (s *State) cost(q *query, scorer int, t Terms, group float64, class int32) float32 {
-	return q.one.cost(s.columns.scorers[scorer].Scorer, t, float32(group), &q.factors[scorer][class])
+func (s *State) cost(q *query, scorer int, slot int32, group float64) float32 {
+	c := &s.columns
+	return q.one.cost(c.scorers[scorer].Scorer, c.termsOf(scorer, slot), float32(group), s.own(q, scorer, slot))
 }
 
 // keyOf returns what a single node is ranked by.
 func (s *State) keyOf(q *query, slot int32) float64 {
 	c := &s.columns
-	class := c.class[slot]
-	s.factors(q, class)
 	group := 0.0
 	if c.traits.Grouped {
 		group = c.nodes[slot].deviation(q.group)
 	}
-	for i := range c.terms {
-		q.costs[i][0] = s.cost(q, i, c.termsOf(i, slot), group, class)
+	if len(c.terms) == 1 {
+		return ranking(float64(s.cost(q, 0, slot, group)))
 	}
-	return c.key(q, 0)
+	var of mean
+	for i := range c.scorers {
+		of.add(&c.scorers[i], s.cost(q, i, slot, group), c.base)
+	}
+	return of.key()
 }
 
 // oneNode is columns of a single node. It must not be copied once it was used.
@@ -285,13 +345,22 @@ func (c *columns) key(q *query, k int) float64 {
 	if len(c.terms) == 1 {
 		return ranking(float64(q.costs[0][k]))
 	}
-	sum, weights := 0.0, 0.0
-	for i, w := range c.scorers {
-		sum += float64(w.Weight * w.Score(q.costs[i][k], c.base))
-		weights += w.Weight
+	var of mean
+	for i := range c.scorers {
+		of.add(&c.scorers[i], q.costs[i][k], c.base)
 	}
-	return ranking(100 - sum/weights)
+	return of.key()
 }
+
+// mean is the weighted mean of several scorers' scores in the making.
+type mean struct{ sum, weights float64 }
+
+func (m *mean) add(w *WeightedScorer, cost float32, base float64) {
+	m.sum += float64(w.Weight * w.Score(cost, base))
+	m.weights += w.Weight
+}
+
+func (m *mean) key() float64 { return ranking(100 - m.sum/m.weights) }
 
 // ranking makes a cost that is no number the worst of all.
 func ranking(cost float64) float64 {

@@ -16,7 +16,9 @@ type LeastAllocated struct{}
 func (LeastAllocated) Name() string { return "least-allocated" }
 
 // Traits: the cost rises with the shares promised.
-func (LeastAllocated) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true} }
+func (LeastAllocated) Traits() scheduler.Traits {
+	return scheduler.Traits{Monotone: true, Capacity: scheduler.Falls}
+}
 
 // Terms are the shares promised of CPU and memory.
 func (LeastAllocated) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
@@ -53,7 +55,9 @@ type MostAllocated struct{}
 func (MostAllocated) Name() string { return "most-allocated" }
 
 // Traits: the cost rises with the shares that are free.
-func (MostAllocated) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true} }
+func (MostAllocated) Traits() scheduler.Traits {
+	return scheduler.Traits{Monotone: true, Capacity: scheduler.Rises}
+}
 
 // Terms are the shares left of CPU and memory.
 func (MostAllocated) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {

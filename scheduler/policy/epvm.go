@@ -45,7 +45,9 @@ func (e *EPVM) ready(base float64) {
 func (EPVM) Name() string { return "epvm" }
 
 // Traits: the cost rises with every share in use, and depends on n.
-func (EPVM) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true, Based: true} }
+func (EPVM) Traits() scheduler.Traits {
+	return scheduler.Traits{Monotone: true, Based: true, Capacity: scheduler.Falls}
+}
 
 // Terms are n^(share in use) of CPU, memory and disk.
 func (e EPVM) Terms(n *scheduler.Figures, base float64) scheduler.Terms {

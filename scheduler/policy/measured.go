@@ -57,7 +57,9 @@ func (Measured) Name() string { return "measured" }
 
 // Traits: groups count. The cost rises with the load, but a wide spread makes a
 // full node's overload rise less than a narrow one does.
-func (Measured) Traits() scheduler.Traits { return scheduler.Traits{Grouped: true} }
+func (Measured) Traits() scheduler.Traits {
+	return scheduler.Traits{Grouped: true, Capacity: scheduler.Falls}
+}
 
 // Terms are load, variance and expected overload of the node as it is, in
 // shares of its cores.

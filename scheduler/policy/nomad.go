@@ -22,7 +22,9 @@ type Spread struct{}
 func (Spread) Name() string { return "spread" }
 
 // Traits: the cost rises with the shares in use.
-func (Spread) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true} }
+func (Spread) Traits() scheduler.Traits {
+	return scheduler.Traits{Monotone: true, Capacity: scheduler.Falls}
+}
 
 // Terms are −10^free of CPU and memory as the node is.
 func (Spread) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
@@ -66,7 +68,9 @@ type BinPack struct{}
 func (BinPack) Name() string { return "binpack" }
 
 // Traits: the cost rises with the shares that are free.
-func (BinPack) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true} }
+func (BinPack) Traits() scheduler.Traits {
+	return scheduler.Traits{Monotone: true, Capacity: scheduler.Rises}
+}
 
 // Terms are 10^free of CPU and memory as the node is.
 func (BinPack) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {

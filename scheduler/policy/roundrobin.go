@@ -15,7 +15,9 @@ type RoundRobin struct{}
 func (RoundRobin) Name() string { return "roundrobin" }
 
 // Traits: the cost rises with the turn.
-func (RoundRobin) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true} }
+func (RoundRobin) Traits() scheduler.Traits {
+	return scheduler.Traits{Monotone: true, Capacity: scheduler.Falls}
+}
 
 // Terms are the turn.
 func (RoundRobin) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {

@@ -68,7 +68,9 @@ type Risk struct{}
 func (Risk) Name() string { return "risk" }
 
 // Traits: the cost rises with use and deviation.
-func (Risk) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true} }
+func (Risk) Traits() scheduler.Traits {
+	return scheduler.Traits{Monotone: true, Capacity: scheduler.Falls}
+}
 
 // Terms are share in use plus deviation, of CPU and memory.
 func (Risk) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
