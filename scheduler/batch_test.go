@@ -56,16 +56,3 @@ func alikes() []scheduler.Demand {
 	}
 	return list
 }
-
-// A manager that has just started has no nodes.
-func TestNobodyIsThere(t *testing.T) {
-	for _, spec := range policy.Names() {
-		s := newState(t, spec, 0)
-		made := append(s.DecideBatch(at(1), alikes()[:3], 9), s.Decide(at(1), demand(9, 1, gib), 9))
-		for _, d := range made {
-			if d.Node != "" || d.Nodes != 0 || d.Passed != 0 || len(d.Candidates) != 0 || len(d.Refused) != 0 {
-				t.Errorf("%s: of no nodes %+v was chosen", spec, d)
-			}
-		}
-	}
-}

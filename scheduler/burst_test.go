@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"math"
 	"testing"
 
 	"cube/scheduler"
@@ -113,7 +114,7 @@ func learnHalf(t *testing.T, s *scheduler.State) {
 // koordinator#490: what has ended distorted the view until the next report, and
 // here as long as the window of an average holds it.
 func TestTasksThatEndInsideTheWindowAreTakenOut(t *testing.T) {
-	for _, spec := range []string{"spread", "epvm", "measured"} { // risk shuns a node whose use went up and down
+	for _, spec := range useAware {
 		t.Run(spec, func(t *testing.T) {
 			s := newState(t, spec, 10)
 			readAll(t, s, 0, idle)
@@ -134,6 +135,47 @@ func TestTasksThatEndInsideTheWindowAreTakenOut(t *testing.T) {
 			if in, _, _ := s.Inspect("n00", at(35)); in.CpuExpected > 1e-6 {
 				t.Errorf("a reading later the node is expected to use %v cores, want 0", in.CpuExpected)
 			}
+			if spec == "risk" {
+				burst(t, s, 35, 0.25, 1<<20, shunned(t, s, "n00", 35))
+				return
+			}
+			burst(t, s, 35, 0.25, 1<<20, even)
+		})
+	}
+}
+
+// shunned is what risk gives to n00, whose use went up and down, and to others,
+// whose use did not. It ranks by μ + σ, and a deviation of σ of the node's 32
+// cores weighs as much as s = σ·32/0.25 tasks: with n tasks on each of the others
+// and n − s on n00, 9·n + n − s = 1,000.
+func shunned(t *testing.T, s *scheduler.State, node string, seconds float64) func(node int) int {
+	t.Helper()
+	in, _, _ := s.Inspect(node, at(seconds))
+	tasks := in.CpuDeviation * 32 / 0.25
+	others := (1000 + tasks) / 10
+	if tasks < 10 {
+		t.Fatalf("a use that went from 0 to a third and back deviates by %v", in.CpuDeviation)
+	}
+	return unevenFirst(int(math.Round(others-tasks)), int(math.Round(others)))
+}
+
+// Where tasks ended on every node alike, all have the same deviation, and none
+// is shunned for it.
+func TestTasksThatEndInsideTheWindowEverywhere(t *testing.T) {
+	for _, spec := range useAware {
+		t.Run(spec, func(t *testing.T) {
+			s := newState(t, spec, 10)
+			readAll(t, s, 0, idle)
+			for i := range 400 {
+				place(t, s, scheduler.Placement{Demand: demand(i, 0.25, 1<<20), Node: nodeName(i % 10), At: at(1), StartTime: 1001})
+			}
+			readAll(t, s, 30, func(int) float64 { return 10.0 / 32 })
+			for i := range 400 {
+				if err := s.Remove(taskID(i), scheduler.End{At: at(31), FinishTime: 1031}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			readAll(t, s, 35, func(int) float64 { return 10.0 / 32 * 11 / 15 })
 			burst(t, s, 35, 0.25, 1<<20, even)
 		})
 	}

@@ -73,10 +73,11 @@
 // cell their least terms. Where all of a block have room none is filtered one by
 // one, and where not even the least terms make a cost below the fifth best so
 // far, none is priced. What a demand is to a node's capacity is reckoned once for
-// nodes of one capacity; where there are many (no two machines of a model have the
-// same memory to the byte) once for those that are near to each other, as another
-// bound. The result is that of a loop over all nodes, and a test holds it to that. [State.DecideBatch] makes one pass for many equal demands;
-// after each placement only the winner has changed.
+// nodes of one capacity; where there are many (machines of one model differ by
+// some bytes of memory) once for those that are near to each other, as another
+// bound. The result is that of a loop over all nodes, and a test holds it to
+// that. [State.DecideBatch] makes one pass for many equal demands; after each
+// placement only the winner has changed.
 //
 // A decision takes the memory of its record and no more. Those of a batch share
 // what they have in common: a Decision is not to be written to.

@@ -234,17 +234,15 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 	}
 }
 
-// A fleet without nodes refuses, alone and in a batch, under every policy.
-func TestNoNodes(t *testing.T) {
+// A manager that has just started has no nodes: it refuses, alone and in a batch,
+// under every policy, and so does one whose last node has left.
+func TestNobodyIsThere(t *testing.T) {
 	for _, spec := range policy.Names() {
 		t.Run(spec, func(t *testing.T) {
 			s := newState(t, spec, 0)
-			if made := s.Decide(at(1), demand(1, 1, gib), 1); made.Node != "" || made.Nodes != 0 {
-				t.Errorf("of no nodes %q won", made.Node)
-			}
-			for _, made := range s.DecideBatch(at(1), []scheduler.Demand{demand(2, 1, gib), demand(3, 1, gib)}, 1) {
-				if made.Node != "" {
-					t.Errorf("of no nodes %q won in a batch", made.Node)
+			for _, d := range append(s.DecideBatch(at(1), alikes()[:3], 9), s.Decide(at(1), demand(9, 1, gib), 9)) {
+				if d.Node != "" || d.Nodes != 0 || d.Passed != 0 || len(d.Candidates) != 0 || len(d.Refused) != 0 {
+					t.Errorf("of no nodes %+v was chosen", d)
 				}
 			}
 			s.SetNode(scheduler.Node{Name: "gone"})

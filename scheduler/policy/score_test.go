@@ -45,7 +45,10 @@ func near(t *testing.T, what string, got, want, within float64) {
 
 // The cases of Kubernetes' own least_allocated_test.go and
 // most_allocated_test.go that have CPU and memory with equal weights, in
-// thousandths of cores and bytes. Kubernetes rounds down at each step.
+// thousandths of cores and bytes. Kubernetes rounds down at each step. Left out is
+// "requested resources exceed node capacity": there the filters refuse before
+// anything is scored. Where only one of the two files has a case, the other score
+// is 100 less it.
 func TestKubernetesTables(t *testing.T) {
 	cases := []struct {
 		name                string
@@ -59,7 +62,12 @@ func TestKubernetesTables(t *testing.T) {
 		{"nothing scheduled, resources requested, the larger node", 6000, 10000, 0, 0, 3000, 5000, 50, 50},
 		{"resources requested, pods scheduled with resources", 10000, 20000, 3000, 5000, 3000, 5000, 45, 55},
 		{"the same with twice the memory", 10000, 50000, 3000, 5000, 3000, 5000, 60, 40},
-		{"no resources requested, pods scheduled with resources", 10000, 20000, 6000, 5000, 0, 0, 57, 42},
+		{"no resources requested, pods scheduled with resources, memory too", 10000, 20000, 6000, 5000, 0, 0, 57, 42},
+		{"no resources requested, pods scheduled with resources, CPU alone", 10000, 20000, 6000, 0, 0, 0, 70, 30},
+		{"resources requested, pods scheduled with resources, CPU alone before", 10000, 20000, 3000, 0, 3000, 5000, 57, 42},
+		{"resources requested equal node capacity, CPU", 5000, 10000, 0, 0, 5000, 9000, 5, 95},
+		{"resources requested equal node capacity, memory", 10000, 9000, 0, 0, 5000, 9000, 25, 75},
+		{"if the node doesn't have a resource", 6000, 10000, 0, 0, 3000, 4000, 55, 45},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,6 +101,27 @@ func TestNomadTable(t *testing.T) {
 	}
 }
 
+// The cases of Trimaran's targetloadpacking_test.go (TestTargetLoadPackingScoring):
+// a node of 1,000 thousandths of a core. "404 resp from watcher", a node without
+// metrics, scores 0 there; here it is refused (TestNodeWithoutReadingNeverWins).
+func TestTrimaranTargetTable(t *testing.T) {
+	cases := []struct {
+		name     string
+		use, ask float64
+		want     float64 // Trimaran rounds
+	}{
+		{"new node", 0, 0, 40},
+		{"hot node", 500, 0, 33},
+		{"excess utilization returns min score", 300, 1000, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := score(t, "target", machine(1000, 1<<30, c.use, 0), scheduler.Asked{CpuPredicted: c.ask}, 2)
+			near(t, "target", math.Round(got), c.want, 0)
+		})
+	}
+}
+
 // The curve of Trimaran's TargetLoadPacking documentation at T = 40.
 func TestTrimaranTargetCurve(t *testing.T) {
 	for use, want := range map[float64]float64{0: 40, 10: 55, 20: 70, 40: 100, 41: 39.333, 70: 20, 100: 0, 130: 0} {
@@ -109,6 +138,35 @@ func TestTrimaranTargetCurve(t *testing.T) {
 
 func percentText(v float64) string {
 	return string(rune('0'+int(v)/100%10)) + string(rune('0'+int(v)/10%10)) + string(rune('0'+int(v)%10)) + " %"
+}
+
+// The cases of Trimaran's loadvariationriskbalancing_test.go (TestScore), and of
+// its analysis_test.go (TestComputeScore) that with margin and sensitivity of 1: a
+// node of 1,000 thousandths of a core and 1,024 MiB. Its "404 resp from watcher",
+// a node without metrics, scores 0 there; here it is refused.
+func TestTrimaranRiskTable(t *testing.T) {
+	cases := []struct {
+		name                 string
+		cpu, cpuDeviation    float64 // percent
+		memory, memDeviation float64 // percent
+		askCpu, askMemory    float64 // thousandths of a core, MiB
+		want                 float64 // Trimaran rounds
+	}{
+		{name: "new node", cpu: 50, want: 75},
+		{name: "hot node", cpu: 100, want: 50},
+		{name: "average and stDev metrics", cpu: 30, cpuDeviation: 16, askCpu: 200, askMemory: 256, want: 67},
+		{name: "CPU and Memory metrics", cpu: 40, cpuDeviation: 16, memory: 50, memDeviation: 10, askCpu: 100, askMemory: 512, want: 45},
+		{name: "pick worst case: CPU or Memory", cpu: 80, cpuDeviation: 20, memory: 25, memDeviation: 15, askCpu: 100, askMemory: 512, want: 45},
+		{name: "valid data", cpu: 40, cpuDeviation: 36, askCpu: 100, want: 57},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			n := machine(1000, 1024, 10*c.cpu, 10.24*c.memory)
+			n.CpuDeviation, n.MemoryDeviation = c.cpuDeviation/100, c.memDeviation/100
+			got := score(t, "risk", n, scheduler.Asked{CpuPredicted: c.askCpu, Memory: c.askMemory}, 2)
+			near(t, "risk", math.Round(got), c.want, 0)
+		})
+	}
 }
 
 // Trimaran's LoadVariationRiskBalancing: (1 − (μ + σ)/2)·100, the least of the
