@@ -15,7 +15,7 @@ import (
 // Many callers at once, each with runs of its own and all with List: under
 // -race, what is shared is guarded.
 func TestManyCallersAtATime(t *testing.T) {
-	rt := newRuntime(t, Config{Starts: 4})
+	rt := newRuntime(t, Config{Starts: 4, program: thisProgram})
 	var callers sync.WaitGroup
 	for range 32 {
 		callers.Go(func() { liveOneRun(t, rt) })

@@ -33,6 +33,9 @@ type Config struct {
 	Starts int
 	// Log is where the runtime says what no caller is told; nil is nowhere.
 	Log *slog.Logger
+
+	// program is what supervises; empty is this program.
+	program string
 }
 
 // Limit is one resource limit, as of setrlimit(2).
@@ -65,6 +68,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Dir = dir
 	if c.LogSize < 0 || c.LogFiles < 0 || c.Starts < 0 {
 		return c, errors.New("the process runtime: LogSize, LogFiles and Starts may not be negative")
+	}
+	if c.program == "" {
+		c.program = "/proc/self/exe"
 	}
 	if c.CgroupParent == "" {
 		c.CgroupParent = DefaultCgroupParent

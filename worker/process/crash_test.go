@@ -24,8 +24,8 @@ import (
 // testWorker starts runs for as long as it lives, saying before each which,
 // and after each that it runs. Every run writes its key into the file
 // "starts", so that starts can be counted; half of them then end with code 7.
-func testWorker(dir string) int {
-	rt, err := New(Config{Dir: dir, CgroupParent: "cube-test-crash"})
+func testWorker(dir, supervisor string) int {
+	rt, err := New(Config{Dir: dir, CgroupParent: "cube-test-crash", program: supervisor})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -156,7 +156,11 @@ func killedWorker(t *testing.T, dir string, after time.Duration) (asked, running
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(exe, "test-worker", dir)
+	supervisor, err := fastSupervisor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, "test-worker", dir, supervisor)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -66,7 +66,7 @@ func (r *run) beside(ctx context.Context, command []string) (*exec.Cmd, error) {
 	if len(command) == 0 {
 		return nil, errors.New("there is no command to run")
 	}
-	environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(r.started.Task.PID), "environ"))
+	environ, err := environOf(ctx, r.started.Task.PID)
 	if err != nil {
 		return nil, fmt.Errorf("the environment of run %s cannot be read: %w", r.record.Key, plain(err))
 	}
@@ -88,6 +88,30 @@ func (r *run) beside(ctx context.Context, command []string) (*exec.Cmd, error) {
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	return cmd, nil
+}
+
+// environOf reads the environment of a run's first process, which is never empty:
+// it has at least the run's own variable. To the kernel it is for a moment,
+// between the exec that Start has seen succeed and the end of it
+// (environ_read: "far enough to have an environment"), and nothing tells when
+// that is over.
+func environOf(ctx context.Context, pid int) ([]byte, error) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		environ, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
+		if err != nil || len(environ) > 0 {
+			return environ, err
+		}
+		if _, err := startTime(pid); err != nil {
+			return nil, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // findProgram is exec.LookPath in a PATH that is not this process' own.

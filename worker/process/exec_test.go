@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -64,15 +65,30 @@ func TestExecIsKilledWithItsContext(t *testing.T) {
 		_, err := rt.Exec(ctx, r.Key, []string{"sh", "-c", "echo $$ > " + path + "; sleep 1000; true"})
 		ended <- err
 	}()
-	pid, err := os.ReadFile(path)
+	// Opened for both, so that it does not wait for a command that never comes.
+	said, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
+	}
+	pid := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(said).ReadString('\n') // empty where it is closed
+		pid <- line
+	}()
+	var number string
+	select {
+	case number = <-pid:
+	case err := <-ended:
+		t.Fatalf("it ended before its time: %v", errors.Join(err, said.Close()))
+	}
+	if err := said.Close(); err != nil {
+		t.Error(err)
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}
-	if alive(atoi(t, string(pid))) {
+	if alive(atoi(t, number)) {
 		t.Error("the command lives")
 	}
 	if !alive(pidOf(t, r)) {

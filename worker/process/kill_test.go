@@ -20,7 +20,7 @@ import (
 // The configurations that differ in how descendants are found.
 func killConfigs(t *testing.T) map[string]Config {
 	t.Helper()
-	return map[string]Config{"cgroups": {}, "no cgroups": {NoCgroups: true}}
+	return map[string]Config{"cgroups": {program: thisProgram}, "no cgroups": {NoCgroups: true}}
 }
 
 // escape starts a daemon, whose parent has ended, in a session of its own, and

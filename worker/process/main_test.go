@@ -6,7 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,18 +22,50 @@ import (
 	"cube/worker/task"
 )
 
-// The test binary is the supervisor of the tests' runs, and their task.
+// The test binary is the supervisor of some tests' runs, and their task.
 func TestMain(m *testing.M) {
 	if IsSupervisor() {
 		Supervise()
 	}
-	if len(os.Args) == 3 && os.Args[1] == "test-worker" {
-		os.Exit(testWorker(os.Args[2]))
+	if len(os.Args) == 4 && os.Args[1] == "test-worker" {
+		os.Exit(testWorker(os.Args[2], os.Args[3]))
 	}
 	if len(os.Args) > 2 && os.Args[1] == "test-task" {
 		os.Exit(testTask(os.Args[2], os.Args[3:]))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if dir, err := fastSupervisor(); err == nil && dir != "" {
+		_ = os.RemoveAll(filepath.Dir(dir))
+	}
+	os.Exit(code)
+}
+
+// thisProgram has a test's supervisors be of the very build of the tests.
+const thisProgram = "/proc/self/exe"
+
+// fastSupervisor builds a supervisor without the race detector, where the tests
+// have it: its start takes a few times the CPU, and its end sleeps for a second
+// so that late reports come out. Empty is this program. Some tests have that all
+// the same, so that supervisors are checked for races, too.
+var fastSupervisor = sync.OnceValues(func() (string, error) {
+	if !underRace() {
+		return "", nil
+	}
+	dir, err := os.MkdirTemp("", "cube-supervisor-*")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "supervisor")
+	if out, err := exec.Command("go", "build", "-o", path, "./testdata/supervisor").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the supervisor: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// underRace reports whether the tests were built with the race detector.
+func underRace() bool {
+	info, is := debug.ReadBuildInfo()
+	return is && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
 // testCommand is the command of a task that testTask is.
@@ -54,6 +89,12 @@ func newRuntime(t testing.TB, config Config) *Runtime {
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	}
+	if config.program == "" {
+		var err error
+		if config.program, err = fastSupervisor(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	rt, err := New(config)
 	if err != nil {

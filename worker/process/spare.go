@@ -28,7 +28,7 @@ func (rt *Runtime) keepSpare() {
 	for {
 		// Nobody else puts one there, so there is room.
 		if len(rt.spare) == 0 {
-			if s, err := forkSupervisor(); err == nil {
+			if s, err := rt.forkSupervisor(); err == nil {
 				rt.spare <- s
 			} else {
 				rt.config.Log.Debug("No supervisor can be kept ready", "err", err)
@@ -74,7 +74,7 @@ func (rt *Runtime) takeSupervisor(dir string) (*newSupervisor, error) {
 		}
 	default:
 	}
-	s, err := forkSupervisor()
+	s, err := rt.forkSupervisor()
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (rt *Runtime) takeSupervisor(dir string) (*newSupervisor, error) {
 }
 
 // forkSupervisor re-executes this program as a supervisor.
-func forkSupervisor() (_ *newSupervisor, err error) {
+func (rt *Runtime) forkSupervisor() (_ *newSupervisor, err error) {
 	sockets, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("the supervisor's socket: %w", err)
@@ -103,7 +103,7 @@ func forkSupervisor() (_ *newSupervisor, err error) {
 	}
 	s.answer, files = answer, append(files, answerW)
 	s.cmd = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{supervisorName}, Dir: "/",
+		Path: rt.config.program, Args: []string{supervisorName}, Dir: "/",
 		// One thread of Go code is enough for a supervisor, and starts sooner.
 		Env:   []string{"GOMAXPROCS=1"},
 		Stdin: files[0], ExtraFiles: []*os.File{answerW},
