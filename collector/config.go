@@ -35,6 +35,8 @@ type Config struct {
 	// top of the hierarchies. Empty is the one that this process is in.
 	Scope  Scope
 	Cgroup string
+	// Share, where not nil, takes the place of the scope.
+	Share *Share
 
 	// MountPointsInclude and FSTypesInclude, where not nil, leave out what they
 	// do not match.

@@ -159,7 +159,7 @@ func (c *Collector) readCPU(now time.Time) (cpuFigures, error) {
 	figures := cpuFigures{cores: c.cores(reading, b)}
 	figures.times, figures.usage, figures.known = c.usage.observe(now, reading)
 	if b.narrowsCPU(reading.cpus) {
-		figures.usage, figures.known, err = c.scope.usage(now, b.group, min(float64(reading.cpus), b.cores))
+		figures.usage, figures.known, err = c.scope.usage(now, b, min(float64(reading.cpus), b.cores))
 	}
 	return figures, err
 }

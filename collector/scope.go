@@ -62,7 +62,8 @@ type scope struct {
 // bounds are what the scope leaves of the machine. Without a cgroup they are
 // infinite.
 type bounds struct {
-	group   *cgroup.Group // nil: the machine's figures
+	group   *cgroup.Group // nil: the machine's figures, or those of the share
+	share   *Share        // nil: there is none
 	inGroup bool          // all the figures are the group's
 	cores   float64
 	memory  float64 // bytes
@@ -79,6 +80,9 @@ func newScope(cfg Config) *scope {
 
 // bounds returns what the scope leaves of the machine now.
 func (s *scope) bounds(now time.Time) (bounds, error) {
+	if share := s.cfg.Share; share != nil {
+		return bounds{share: share, cores: share.Cores, memory: share.Memory}, nil
+	}
 	if s.cfg.Scope == ScopeHost {
 		return unbounded, nil
 	}
@@ -147,12 +151,17 @@ func (s *scope) pressureOf(group *cgroup.Group) []*pressureFile {
 }
 
 // narrowsCPU reports whether CPU usage is to be the group's.
-func (b bounds) narrowsCPU(online int) bool { return b.inGroup || b.cores < float64(online) }
+func (b bounds) narrowsCPU(online int) bool {
+	return b.share != nil || b.inGroup || b.cores < float64(online)
+}
 
 // narrowMemory returns what the group's limits leave of the machine's memory:
 // available is no more than the limit less what the group uses, with its
 // inactive file pages given back, at the group and at each of its ancestors.
 func (b bounds) narrowMemory(r memoryReading) (memoryReading, error) {
+	if b.share != nil {
+		return b.share.narrowMemory(r)
+	}
 	if b.group == nil || b.memory >= float64(r.total) {
 		return r, nil
 	}
@@ -165,19 +174,32 @@ func (b bounds) narrowMemory(r memoryReading) (memoryReading, error) {
 	return r, nil
 }
 
-// usage returns the busy share of the group's cores. A group has no idle time:
-// it is what its cores could have done since the first look and did not.
-func (s *scope) usage(now time.Time, group *cgroup.Group, cores float64) (cpuUsage, bool, error) {
-	seconds, err := group.CpuSeconds()
+// usage returns the busy share of the group's cores, or of the share's. Neither has
+// an idle time: it is what its cores could have done since the first look and did
+// not.
+func (s *scope) usage(now time.Time, b bounds, cores float64) (cpuUsage, bool, error) {
+	seconds, name, err := b.cpuSeconds()
 	if err != nil {
-		return cpuUsage{}, false, fmt.Errorf("the scope's cgroup: %w", err)
+		return cpuUsage{}, false, err
 	}
 	var r cpuReading
-	r.online = group.Path + " " + strconv.FormatFloat(cores, 'g', -1, 64) // another limit, another baseline
+	r.online = name + " " + strconv.FormatFloat(cores, 'g', -1, 64) // another limit, another baseline
 	r.times[modeUser] = seconds
 	r.times[modeIdle] = float64(now.UnixNano())/1e9*cores - seconds
 	_, result, known := s.measured.observe(now, r)
 	return result, known, nil
+}
+
+// cpuSeconds is the CPU time that the scope has used, and what it is called.
+func (b bounds) cpuSeconds() (seconds float64, name string, err error) {
+	if b.share != nil {
+		seconds, _, err = b.share.Use()
+		return seconds, "share", err
+	}
+	if seconds, err = b.group.CpuSeconds(); err != nil {
+		err = fmt.Errorf("the scope's cgroup: %w", err)
+	}
+	return seconds, b.group.Path, err
 }
 
 // close gives the group's files back.

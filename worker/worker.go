@@ -30,6 +30,8 @@ type Worker struct {
 	sweepNow  chan struct{} // there is litter
 	reconnect chan struct{} // the runtime was found not available
 
+	use useMeter // guards itself
+
 	mu sync.Mutex // guards what follows; never held during I/O
 
 	tasks      map[uuid.UUID]*entry

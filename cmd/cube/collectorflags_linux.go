@@ -57,8 +57,8 @@ func (f *collectorFlags) add(cmd *kingpin.CmdClause) {
 // matchesNothing is what an empty expression excludes.
 var matchesNothing = regexp.MustCompile(`\z.`)
 
-// open makes the collector of a worker.
-func (f *collectorFlags) open(w *workerFlags, log *slog.Logger) (*collector.Collector, error) {
+// open makes the collector of a worker; a share takes the place of its scope.
+func (f *collectorFlags) open(w *workerFlags, share *collector.Share, log *slog.Logger) (*collector.Collector, error) {
 	scope, err := collector.ParseScope(f.scope)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (f *collectorFlags) open(w *workerFlags, log *slog.Logger) (*collector.Coll
 	return collector.New(collector.Config{
 		ProcPath: f.procPath, SysPath: f.sysPath, RootPath: f.rootPath, DataRoot: dataRoot,
 		Window: f.window, MinWindow: min(collector.DefaultMinWindow, f.window), CPU: w.capacity.Cpu,
-		Scope: scope, Cgroup: w.cgroupParent,
+		Scope: scope, Cgroup: w.cgroupParent, Share: share,
 		MountPointsInclude: filters["mount-points-include"], MountPointsExclude: filters["mount-points-exclude"],
 		FSTypesInclude: filters["fs-types-include"], FSTypesExclude: filters["fs-types-exclude"],
 		ReadOnly: f.readOnly, Log: log,

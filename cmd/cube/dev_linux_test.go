@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,13 +22,24 @@ import (
 // that too.
 func startDev(t *testing.T, args ...string) (f *fleet, temporary string) {
 	t.Helper()
+	path, err := buildCube()
+	if err != nil {
+		t.Fatal(err)
+	}
 	temporary = t.TempDir()
-	f = &fleet{env: []string{"XDG_CONFIG_HOME=" + t.TempDir(), "TMPDIR=" + temporary}}
-	f.manager = startCube(t, f.env, append([]string{"dev", "--web.listen-address=127.0.0.1:0", "--worker.listen-address=127.0.0.1:0"}, args...)...)
+	return startDevBy(t, []string{path}, t.TempDir(), temporary, args...), temporary
+}
+
+// startDevBy starts it by a command of one's own, with directories of its own.
+func startDevBy(t *testing.T, command []string, config, temporary string, args ...string) *fleet {
+	t.Helper()
+	f := &fleet{env: []string{"XDG_CONFIG_HOME=" + config, "TMPDIR=" + temporary}}
+	all := slices.Concat(command[1:], []string{"dev", "--web.listen-address=127.0.0.1:0", "--worker.listen-address=127.0.0.1:0"}, args)
+	f.manager = startProgram(t, command[0], f.env, all...)
 	f.managerURL = f.manager.await(`manager +(http://\S+)`, 15*time.Second)
 	f.manager.await(`explain .*hello`, 5*time.Second) // the last line of the greeting
 	f.env = append(f.env, "CUBE_MANAGER="+f.managerURL)
-	return f, temporary
+	return f
 }
 
 // left lists what is in a directory and below it.
@@ -76,7 +89,7 @@ func TestDevLeavesNothingBehind(t *testing.T) {
 		}
 		pids = append(pids, strings.TrimPrefix(placed.ContainerID, "pid:"))
 	}
-	f.checkSlices(t)
+	f.checkParts(t)
 	f.manager.interrupt()
 	checkNoCgroup(t, f.manager)
 	if printed := f.manager.output(); strings.Contains(printed, "level=") {
@@ -100,14 +113,10 @@ func (f *fleet) hasSlices() bool {
 	return strings.Contains(f.manager.output(), "Each worker has a cgroup of its own")
 }
 
-// checkSlices: a task that spins is seen by the worker that runs it, and by no
+// checkParts: a task that spins is seen by the worker that runs it, and by no
 // other on the same machine.
-func (f *fleet) checkSlices(t *testing.T) {
+func (f *fleet) checkParts(t *testing.T) {
 	t.Helper()
-	if !f.hasSlices() {
-		t.Log("no cgroups can be made here: each worker measures the whole machine")
-		return
-	}
 	spin := f.run(t, "--name=spin", "--", "sh", "-c", "while :; do :; done")
 	// How much a busy machine lets it have, nobody knows; the others have none.
 	until(t, time.Minute, "the worker of the spinning task sees it, and no other does", func() bool {
@@ -148,6 +157,43 @@ func checkNoCgroup(t *testing.T, p *program) {
 		t.Errorf("cgroups are still there: %v", found)
 	}
 }
+
+// TestDevWithoutCgroups: an ordinary user may make none; each worker measures what
+// its own tasks use all the same, which is said at the start.
+func TestDevWithoutCgroups(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	path, err := buildCube()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// All of it where that user may go.
+	dir := t.TempDir()
+	for _, name := range []string{"config", "temporary"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(filepath.Join(dir, name), nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o711), os.WriteFile(filepath.Join(dir, "cube"), program, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	id := strconv.Itoa(nobody)
+	f := startDevBy(t, []string{"setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", filepath.Join(dir, "cube")},
+		filepath.Join(dir, "config"), filepath.Join(dir, "temporary"), "--runtime=process", "--workers=2")
+	f.manager.await(`share this machine's capacity, and each measures the sum of what its tasks use: .*permission denied`, time.Second)
+	f.checkParts(t)
+}
+
+// nobody is the number of the user who owns nothing.
+const nobody = 65534
 
 // TestDevTakesDocker: where an engine answers, tasks are containers, and none is
 // left after Ctrl-C.

@@ -17,8 +17,8 @@ import (
 // cgroup of its own, so that what it measures is what its own tasks use. It
 // returns, as a sentence, what the workers' figures are.
 //
-// Where no cgroups can be made, the parts are promises alone: each worker
-// measures the whole machine, which is said.
+// Where no cgroups can be made, a worker measures the sum of what its tasks use,
+// which is said.
 func (d *dev) shareOut(ctx context.Context, flags []*workerFlags) (string, error) {
 	if len(flags) == 1 {
 		return "", nil
@@ -31,7 +31,10 @@ func (d *dev) shareOut(ctx context.Context, flags []*workerFlags) (string, error
 		f.capacity = part
 	}
 	if err := d.makeSlices(ctx, flags, part); err != nil {
-		return fmt.Sprintf("The workers share this machine's capacity, and each measures all of it: %v.", err), nil
+		for _, f := range flags {
+			f.share = true
+		}
+		return fmt.Sprintf("The workers share this machine's capacity, and each measures the sum of what its tasks use: %v.", err), nil
 	}
 	return "Each worker has a cgroup of its own, and measures what its own tasks use.", nil
 }
@@ -41,7 +44,7 @@ func equalPart(flags []*workerFlags, log *slog.Logger) (task.Resources, error) {
 	if err := makeDataDir(flags[0].dataDir); err != nil {
 		return task.Resources{}, err
 	}
-	machine, err := flags[0].collector.open(flags[0], log)
+	machine, err := flags[0].collector.open(flags[0], nil, log)
 	if err != nil {
 		return task.Resources{}, err
 	}

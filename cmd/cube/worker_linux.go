@@ -46,6 +46,7 @@ type workerFlags struct {
 	drain         bool
 	gomaxprocs    int
 	needToken     bool // for writes, whatever the runtime
+	share         bool // measure the sum of the tasks, within the capacity
 }
 
 func (c *cli) registerWorker(app *kingpin.Application) {
@@ -147,7 +148,7 @@ func (w *runningWorker) open(ctx context.Context) (err error) {
 	} else if err != nil {
 		return err
 	}
-	if w.collector, err = f.collector.open(f, w.log); err != nil {
+	if w.collector, err = f.collector.open(f, w.share(), w.log); err != nil {
 		return err
 	}
 	if w.fault == nil {
@@ -230,6 +231,23 @@ func (w *runningWorker) capacity() (task.Resources, error) {
 		return task.Resources{}, err
 	}
 	return task.Resources{Cpu: c.Cores, Memory: task.Bytes(c.Memory), Disk: task.Bytes(c.Disk)}, nil
+}
+
+// share is what is measured in place of a scope, or nil.
+func (w *runningWorker) share() *collector.Share {
+	if !w.flags.share {
+		return nil
+	}
+	return &collector.Share{
+		Cores: w.flags.capacity.Cpu, Memory: float64(w.flags.capacity.Memory),
+		Use: func() (cpuSeconds, memory float64, err error) {
+			if w.worker == nil { // nothing runs yet, or ever
+				return 0, 0, nil
+			}
+			use := w.worker.Use()
+			return use.CpuSeconds, use.MemoryBytes, nil
+		},
+	}
 }
 
 // stats is the answer of /stats.
