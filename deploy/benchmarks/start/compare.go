@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -36,7 +35,7 @@ func compare(ctx context.Context, c config, dir string, out io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, cube.stop()) }()
-	if err := latency(ctx, c, cube, bare, out); err != nil {
+	if err := latency(ctx, c, cube, bare, dir, out); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\n%8s  %-6s  %12s  %14s\n", "tasks", "by", "all run", "memory a task")
@@ -51,46 +50,6 @@ func compare(ctx context.Context, c config, dir string, out io.Writer) (err erro
 			}
 			fmt.Fprintf(out, "%8d  %-6s  %12v  %11.2f MiB\n", n, way.name, took.Round(100*time.Microsecond), memory/(1<<20))
 		}
-	}
-	return nil
-}
-
-// latency times single starts, in turns.
-func latency(ctx context.Context, c config, cube, bare starter, out io.Writer) error {
-	const rest = 100 * time.Millisecond // between two starts, as between two tasks that arrive
-	tick := time.NewTicker(rest)
-	defer tick.Stop()
-	var times [2][]time.Duration
-	var added []time.Duration
-	for range c.pairs {
-		for i, s := range [...]starter{cube, bare} {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			began := time.Now()
-			if err := s.start(ctx, 1); err != nil {
-				return err
-			}
-			times[i] = append(times[i], time.Since(began))
-			if err := s.clear(); err != nil {
-				return err
-			}
-		}
-		added = append(added, times[0][len(times[0])-1]-times[1][len(times[1])-1])
-	}
-	fmt.Fprintf(out, "one start of a %s task, %d pairs\n%8s  %10s  %10s  %10s\n", c.runtime, c.pairs, "", "p50", "p90", "p99")
-	for _, row := range []struct {
-		name  string
-		times []time.Duration
-	}{{"cube", times[0]}, {"bare", times[1]}, {"added", added}} {
-		slices.Sort(row.times)
-		fmt.Fprintf(out, "%8s", row.name)
-		for _, quantile := range []float64{0.5, 0.9, 0.99} {
-			fmt.Fprintf(out, "  %7.2f ms", row.times[int(quantile*float64(len(row.times)-1))].Seconds()*1e3)
-		}
-		fmt.Fprintln(out)
 	}
 	return nil
 }

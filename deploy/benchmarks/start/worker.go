@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type worker struct {
 
 	mu      sync.Mutex // guards started
 	started []uuid.UUID
+	last    *task.Task // that await has found in the state, where it is one
 }
 
 // startWorker starts the program and waits until it says where it listens.
@@ -63,30 +65,37 @@ func (w *worker) stop() error {
 }
 
 func (w *worker) start(ctx context.Context, n int) error {
-	err := each(n, func() error {
-		event := task.Event{ID: uuid.New(), State: task.Running, Timestamp: time.Now(), Task: task.Task{
-			ID: uuid.New(), Allocation: 1, Memory: 8 << 20, Command: idle, StopTimeout: task.Duration(time.Second),
-		}}
-		if w.image != "" {
-			event.Task.Image, event.Task.Command = w.image, []string{"forever"}
-		}
-		_, err := w.client.Submit(ctx, event)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.started = append(w.started, event.Task.ID)
-		return err
-	})
-	if err != nil {
+	if err := each(n, func() error { return w.submit(ctx) }); err != nil {
 		return err
 	}
 	return w.await(ctx, task.Running)
 }
 
+// submit asks for one task, and returns once it is accepted.
+func (w *worker) submit(ctx context.Context) error {
+	event := task.Event{ID: uuid.New(), State: task.Running, Timestamp: time.Now(), Task: task.Task{
+		ID: uuid.New(), Allocation: 1, Memory: 8 << 20, Command: idle, StopTimeout: task.Duration(time.Second),
+	}}
+	if w.image != "" {
+		event.Task.Image, event.Task.Command = w.image, []string{"forever"}
+	}
+	_, err := w.client.Submit(ctx, event)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.started = append(w.started, event.Task.ID)
+	return err
+}
+
 // await waits until all are in the state.
 func (w *worker) await(ctx context.Context, state task.State) error {
-	var since uint64
+	// What many tasks change at once is asked for now and then: the list grows
+	// with them, and its reader would take the CPU from their starts.
+	const now = 10 * time.Millisecond
+	tick := time.NewTicker(now)
+	defer tick.Stop()
+	query := client.TasksQuery{State: []task.State{state, task.Failed}, Wait: time.Minute}
 	for {
-		answer, err := w.client.Tasks(ctx, client.TasksQuery{Since: since, Wait: time.Minute})
+		answer, err := w.client.Tasks(ctx, query)
 		if err != nil {
 			return err
 		}
@@ -95,16 +104,15 @@ func (w *worker) await(ctx context.Context, state task.State) error {
 			if t.State == task.Failed {
 				return fmt.Errorf("task %s failed: %s", t.ID, t.Error)
 			}
-			in[t.ID] = t.State == state
+			in[t.ID], w.last = true, t
 		}
-		waiting := false
-		for _, id := range w.started {
-			waiting = waiting || !in[id]
-		}
-		if !waiting {
+		if !slices.ContainsFunc(w.started, func(id uuid.UUID) bool { return !in[id] }) {
 			return nil
 		}
-		since = answer.Generation
+		query.Since = answer.Generation
+		if len(w.started) > 1 {
+			<-tick.C
+		}
 	}
 }
 
