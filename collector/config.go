@@ -49,7 +49,7 @@ type Config struct {
 	// StatfsTimeout bounds the wait for all file systems together; 0 is
 	// DefaultStatfsTimeout.
 	StatfsTimeout time.Duration
-	// Statfs is unix.Statfs where nil.
+	// Statfs asks a file system; nil asks the kernel.
 	Statfs func(path string, buf *unix.Statfs_t) error
 
 	// Now is time.Now where nil.
@@ -84,9 +84,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.FSTypesExclude == nil {
 		c.FSTypesExclude = regexp.MustCompile(DefaultFSTypesExclude)
-	}
-	if c.Statfs == nil {
-		c.Statfs = unix.Statfs
 	}
 	if c.Now == nil {
 		c.Now = time.Now

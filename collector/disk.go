@@ -32,7 +32,7 @@ func diskOf(buf *unix.Statfs_t) diskReading {
 
 // readDataRoot asks the file system that holds the data root.
 func (c *Collector) readDataRoot() (diskReading, error) {
-	result := c.disks.all([]string{c.cfg.DataRoot}, c.cfg.StatfsTimeout)[0]
+	result := c.disks.all([]place{{path: c.cfg.DataRoot}}, c.cfg.StatfsTimeout)[0]
 	if result.err != nil {
 		return diskReading{}, fmt.Errorf("the file system of the data root %s: %w", c.cfg.DataRoot, result.err)
 	}
@@ -45,7 +45,7 @@ func (c *Collector) collectDisks(_ time.Time, p *families.Page) error {
 	if err != nil {
 		return err
 	}
-	results := c.disks.all(asked.paths, c.cfg.StatfsTimeout)
+	results := c.disks.all(asked.places, c.cfg.StatfsTimeout)
 	for i, m := range asked.mounts {
 		setDisk(p, m, &results[i])
 	}

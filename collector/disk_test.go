@@ -28,7 +28,7 @@ func TestStuckMountDelaysAScrapeOnce(t *testing.T) {
 		caller := newStatfsCaller(statfs)
 		scrape := func() (took time.Duration, dead error) {
 			begin := time.Now()
-			results := caller.all([]string{"/", "/mnt/dead", "/home"}, time.Second)
+			results := caller.all([]place{{path: "/"}, {path: "/mnt/dead", prompt: true}, {path: "/home"}}, time.Second)
 			if results[0].err != nil || results[2].err != nil {
 				t.Errorf("the others: %v, %v", results[0].err, results[2].err)
 			}
@@ -68,7 +68,7 @@ func TestConcurrentScrapesShareACall(t *testing.T) {
 		})
 		blocks := make(chan uint64, 2)
 		for range 2 {
-			go func() { blocks <- caller.all([]string{"/slow"}, time.Second)[0].buf.Blocks }()
+			go func() { blocks <- caller.all([]place{{path: "/slow"}}, time.Second)[0].buf.Blocks }()
 		}
 		if a, b := <-blocks, <-blocks; a != 7 || b != 7 || calls.Load() != 1 {
 			t.Errorf("got %d and %d by %d calls", a, b, calls.Load())

@@ -25,6 +25,6 @@
 // trees. Units are base units: seconds, bytes, ratios from 0 to 1.
 //
 // In this room belongs what measures the machine. Of Cube it imports only
-// collector/cgroup, the one reader of cgroups, and collector/families, the making
-// of pages.
+// collector/cgroup, the one reader of cgroups, collector/families, the making of
+// pages, and collector/rawread, the system calls that cannot be kept waiting.
 package collector

@@ -51,12 +51,12 @@ func newMountTable(cfg Config, proc procfs.FS) *mountTable {
 	return &mountTable{cfg: cfg, proc: proc, file: newKernelFile(path, mountinfoLimit, cfg.Now)}
 }
 
-// disksToAsk are the mounts, the path to ask for each, and which of the paths is
-// the data root: one beyond the mounts' where none of them holds it. They are
+// disksToAsk are the mounts, the place to ask for each, and which of the places
+// is the data root: one beyond the mounts' where none of them holds it. They are
 // shared, and not to be changed.
 type disksToAsk struct {
 	mounts []mount
-	paths  []string
+	places []place
 	data   int
 }
 
@@ -134,26 +134,51 @@ func (t *mountTable) choose(infos []*procfs.MountInfo) disksToAsk {
 	mounts = slices.CompactFunc(mounts, func(a, b mount) bool {
 		return b.point != dataPoint && slices.Equal(a.labels.Values(), b.labels.Values())
 	})
-	return t.pathsOf(mounts, dataPoint)
+	return t.placesOf(mounts, dataPoint, visible)
 }
 
-// pathsOf says where to ask. The mount that holds the data root is asked there:
+// placesOf says where to ask. The mount that holds the data root is asked there:
 // where a quota bounds that directory the answer is the quota's, and a mount that
 // hangs holds up one call, not two.
-func (t *mountTable) pathsOf(mounts []mount, dataPoint string) disksToAsk {
+func (t *mountTable) placesOf(mounts []mount, dataPoint string, visible map[string]*procfs.MountInfo) disksToAsk {
 	asked := disksToAsk{mounts: mounts, data: len(mounts)}
+	data := place{t.cfg.DataRoot, t.prompt(t.cfg.DataRoot, visible)}
 	for i, m := range mounts {
 		if m.point == dataPoint {
 			asked.data = i
-			asked.paths = append(asked.paths, t.cfg.DataRoot)
+			asked.places = append(asked.places, data)
 			continue
 		}
-		asked.paths = append(asked.paths, filepath.Join(t.cfg.RootPath, m.point))
+		path := filepath.Join(t.cfg.RootPath, m.point)
+		asked.places = append(asked.places, place{path, t.prompt(path, visible)})
 	}
 	if asked.data == len(mounts) {
-		asked.paths = append(asked.paths, t.cfg.DataRoot)
+		asked.places = append(asked.places, data)
 	}
 	return asked
+}
+
+// promptTypes are the file systems whose statfs adds up counters in memory: it
+// waits neither for a device nor for another machine.
+var promptTypes = []string{"ext2", "ext3", "ext4", "tmpfs", "xfs"}
+
+// prompt reports whether statfs of a path cannot hang: all that is mounted on the
+// way there is of the prompt types, and no link leads elsewhere. The way itself is
+// in the kernel's memory: mount points stay there, and so does what is in use.
+func (t *mountTable) prompt(path string, visible map[string]*procfs.MountInfo) bool {
+	if t.cfg.RootPath != "/" || visible["/"] == nil {
+		return false // the way begins on a mount that the table does not have
+	}
+	for way := path; ; way = filepath.Dir(way) {
+		if on := visible[way]; on != nil && !slices.Contains(promptTypes, on.FSType) {
+			return false
+		}
+		if way == "/" {
+			break
+		}
+	}
+	resolved, err := filepath.EvalSymlinks(path) // which meets nothing now that could hang, but behind a link
+	return err == nil && resolved == path
 }
 
 // newMount makes the labels, which have to be UTF-8; a mount point need not be.

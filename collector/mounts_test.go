@@ -90,8 +90,8 @@ func TestChoiceOfMounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for i, path := range asked.paths {
-				line := "from " + path
+			for i, place := range asked.places {
+				line := "from " + place.path
 				if i < len(asked.mounts) {
 					m := asked.mounts[i]
 					line = m.device + " at " + m.labels.Values()[2] + " " + line
@@ -101,10 +101,44 @@ func TestChoiceOfMounts(t *testing.T) {
 			if !slices.Equal(got, test.want) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
-			if asked.paths[asked.data] != test.cfg.DataRoot {
-				t.Errorf("the data root is asked at %s", asked.paths[asked.data])
+			if asked.places[asked.data].path != test.cfg.DataRoot {
+				t.Errorf("the data root is asked at %s", asked.places[asked.data].path)
 			}
 		})
+	}
+}
+
+// Only what cannot hang is asked without a deadline.
+func TestWhatCannotHangIsPrompt(t *testing.T) {
+	const root = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/", link); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		table string
+		cfg   Config
+		want  bool
+	}{
+		"a local file system":      {root, Config{DataRoot: "/"}, true},
+		"a directory on it":        {root, Config{DataRoot: "/proc"}, true},
+		"by a link":                {root, Config{DataRoot: link}, false},
+		"not there":                {root, Config{DataRoot: "/none/data"}, false},
+		"a network's":              {root + "23 22 0:40 / /proc rw - nfs4 there:/ rw\n", Config{DataRoot: "/proc"}, false},
+		"below a network's":        {root + "23 22 0:40 / /proc rw - fuse.sshfs there:/ rw\n24 23 8:2 / /proc/self/.. rw - ext4 /dev/sdb rw\n", Config{DataRoot: "/proc/sys"}, false},
+		"hidden by a network's":    {root + "23 22 8:2 / /proc rw - ext4 /dev/sdb rw\n24 23 0:40 / /proc rw - nfs there:/ rw\n", Config{DataRoot: "/proc"}, false},
+		"a container's layers":     {"22 1 0:40 / / rw - overlay overlay rw\n", Config{DataRoot: "/"}, false},
+		"a host's root elsewhere":  {root, Config{RootPath: "/proc", DataRoot: "/proc"}, false},
+		"a root that is not in it": {"23 22 8:2 / /proc rw - ext4 /dev/sdb rw\n", Config{DataRoot: "/proc"}, false},
+	} {
+		test.cfg.ProcPath = treeWith(t, "1/mountinfo", test.table)
+		asked, err := newCollector(t, test.cfg).mounts.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := asked.places[asked.data].prompt; got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cube/collector/rawread"
 )
 
 // errStuck says that a file system did not answer in time. A dead network mount
@@ -18,7 +20,8 @@ var errStuck = errors.New("the file system does not answer")
 // back, and is not asked again before. There is at most one call, and so one
 // goroutine, a mount. Safe for concurrent use.
 type statfsCaller struct {
-	statfs func(path string, buf *unix.Statfs_t) error
+	statfs  func(path string, buf *unix.Statfs_t) error
+	inPlace func(path string, buf *unix.Statfs_t) error // for prompt places; nil where there are none
 
 	mu      sync.Mutex              // guards pending and the calls' stuck
 	pending map[string]*pendingCall // by path
@@ -33,8 +36,19 @@ type pendingCall struct {
 	stuck bool
 }
 
+// newStatfsCaller asks by statfs, or the kernel where that is nil.
 func newStatfsCaller(statfs func(string, *unix.Statfs_t) error) *statfsCaller {
-	return &statfsCaller{statfs: statfs, pending: map[string]*pendingCall{}}
+	s := &statfsCaller{statfs: statfs, pending: map[string]*pendingCall{}}
+	if statfs == nil {
+		s.statfs, s.inPlace = unix.Statfs, rawread.Statfs
+	}
+	return s
+}
+
+// place is where to ask a file system.
+type place struct {
+	path   string
+	prompt bool // the answer cannot be long in coming: see promptTypes
 }
 
 // statfsResult is one file system's answer.
@@ -43,22 +57,42 @@ type statfsResult struct {
 	err error
 }
 
-// all asks all the paths at once and waits for them together, for as long as
-// timeout. One that misses it has errStuck.
-func (s *statfsCaller) all(paths []string, timeout time.Duration) []statfsResult {
-	calls := make([]*pendingCall, len(paths))
-	for i, path := range paths {
-		calls[i] = s.start(path)
+// all asks in all places at once and waits for them together, for as long as
+// timeout. One that misses it has errStuck. Where the answer is prompt it is asked
+// for at once: another goroutine and a deadline take several times the CPU of the
+// call.
+func (s *statfsCaller) all(places []place, timeout time.Duration) []statfsResult {
+	results := make([]statfsResult, len(places))
+	var waiting []startedCall
+	for i, p := range places {
+		if p.prompt && s.inPlace != nil {
+			results[i].err = s.inPlace(p.path, &results[i].buf)
+			continue
+		}
+		if call := s.start(p.path); call != nil {
+			waiting = append(waiting, startedCall{call, &results[i]})
+		} else {
+			results[i].err = errStuck
+		}
 	}
-	results := make([]statfsResult, len(paths))
+	if len(waiting) > 0 {
+		s.await(waiting, timeout)
+	}
+	return results
+}
+
+// startedCall is a call and where its answer goes.
+type startedCall struct {
+	*pendingCall
+	result *statfsResult
+}
+
+// await waits for calls.
+func (s *statfsCaller) await(calls []startedCall, timeout time.Duration) {
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	over := false
-	for i, call := range calls {
-		if call == nil {
-			results[i].err = errStuck
-			continue
-		}
+	for _, call := range calls {
 		if !over {
 			select {
 			case <-call.done:
@@ -66,9 +100,8 @@ func (s *statfsCaller) all(paths []string, timeout time.Duration) []statfsResult
 				over = true
 			}
 		}
-		results[i] = s.finish(call)
+		*call.result = s.finish(call.pendingCall)
 	}
-	return results
 }
 
 // yields are how often others are let run before a call counts as stuck: to enter

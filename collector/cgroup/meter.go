@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cube/collector/rawread"
 )
 
 // Meter reads what one group uses through descriptors that it keeps, which takes
@@ -31,9 +33,10 @@ type Meter struct {
 
 // keptFile is an open file of a group.
 type keptFile struct {
-	name string
-	fd   int
-	err  error // why there is no descriptor
+	name  string
+	fd    int
+	pread func(fd int, p []byte, offset int64) (int, error)
+	err   error // why there is no descriptor
 }
 
 // meterBuffer holds memory.stat, which has some 3 kB.
@@ -78,6 +81,12 @@ func (f *keptFile) open(name string) {
 	f.name = name
 	if f.fd, f.err = openRead(name); f.err != nil {
 		f.fd, f.err = -1, &os.PathError{Op: "open", Path: name, Err: f.err}
+		return
+	}
+	f.pread = unix.Pread
+	var system unix.Statfs_t
+	if unix.Fstatfs(f.fd, &system) == nil && (system.Type == unix.CGROUP_SUPER_MAGIC || system.Type == unix.CGROUP2_SUPER_MAGIC) {
+		f.pread = rawread.Pread // the kernel's own, and no program's that could be kept waiting
 	}
 }
 
@@ -145,7 +154,7 @@ func (m *Meter) number(f *keptFile, key string) (uint64, error) {
 	}
 	have := 0
 	for {
-		n, err := unix.Pread(f.fd, m.buf[have:], int64(have))
+		n, err := f.pread(f.fd, m.buf[have:], int64(have))
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}

@@ -87,7 +87,7 @@ func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header[name] = values
 	}
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	_, _ = w.Write(body) // a client that has left needs no page
+	writeAtOnce(w, r, body)
 }
 
 // page gathers and encodes the page. It is b's.

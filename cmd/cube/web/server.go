@@ -33,7 +33,7 @@ type Server struct {
 func Listen(addresses []string, configFile string, log *slog.Logger) (*Server, error) {
 	s := &Server{configFile: configFile, log: log}
 	for _, address := range addresses {
-		listener, err := net.Listen("tcp", address)
+		listener, err := listen(address)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("cannot listen on %s: %w", address, err), s.Close())
 		}
@@ -91,6 +91,7 @@ func (s *Server) Serve(ctx context.Context, handler http.Handler, grace time.Dur
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 			BaseContext:       func(net.Listener) context.Context { return requests },
+			ConnContext:       withHolder,
 		}
 		group.Go(func() error {
 			quiet := slog.New(levelCap{s.log.Handler()})
