@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -23,21 +24,24 @@ import (
 // cost: the format and the compression are promhttp's choice, made once for each
 // combination of headers that clients send; families whose names need no
 // escaping are not copied to be escaped; the text format has a writer of its own
-// (text.go); the page is encoded into a kept buffer and sent in one piece, with
-// its length, so that no client takes a part for the whole; and klauspost's gzip
-// takes a third of the standard library's CPU.
+// (text.go), which keeps what does not change from page to page (layout.go), also
+// compressed (deflate.go); the page is encoded into a kept buffer and sent in one
+// piece, with its length, so that no client takes a part for the whole; and
+// klauspost's gzip, for all other pages, takes a third of the standard library's
+// CPU.
 type Metrics struct {
 	gatherer prometheus.TransactionalGatherer
 	promhttp http.Handler // for requests that are not for the whole page
 	log      promhttp.Logger
 	places   Places
 	choices  choices
-	buffers  sync.Pool // of *buffers
+	layout   atomic.Pointer[layout] // of the last page in the text format
+	buffers  sync.Pool              // of *buffers
 }
 
 // buffers are one page's: as text, and compressed.
 type buffers struct {
-	plain  text
+	page
 	packed bytes.Buffer
 	gzip   *gzip.Writer
 	zstd   *zstd.Encoder
@@ -100,29 +104,25 @@ func (m *Metrics) page(b *buffers, chosen *choice) ([]byte, error) {
 			return nil, err
 		}
 	}
-	m.encode(b, families, chosen.format)
-	pack := b.packer(chosen.encoding)
-	if pack == nil {
-		return b.plain, nil
+	if chosen.format.FormatType() != expfmt.TypeTextPlain {
+		m.encode(b, families, chosen.format)
+		return b.pack(chosen.encoding)
 	}
-	if err := pack(); err != nil {
-		return nil, err
+	used := m.encodeText(b, families)
+	if chosen.encoding == "gzip" && used.deflate(b) {
+		return b.packed.Bytes(), nil
 	}
-	return b.packed.Bytes(), nil
+	return b.pack(chosen.encoding)
 }
 
-// encode writes the page. A family that cannot be encoded is left out.
+// encode writes the page by expfmt. A family that cannot be encoded is left out.
 func (m *Metrics) encode(b *buffers, families []*dto.MetricFamily, format expfmt.Format) {
-	b.plain = b.plain[:0]
-	encoder := expfmt.NewEncoder(&b.plain, format)
-	encode := encoder.Encode
-	if format.FormatType() == expfmt.TypeTextPlain {
-		encode = b.plain.encode
-	}
+	b.text = b.text[:0]
+	encoder := expfmt.NewEncoder(&b.text, format)
 	for _, family := range families {
-		whole := len(b.plain)
-		if err := encode(family); err != nil {
-			b.plain = b.plain[:whole]
+		whole := len(b.text)
+		if err := encoder.Encode(family); err != nil {
+			b.text = b.text[:whole]
 			m.log.Println("error encoding metric family:", err)
 		}
 	}
@@ -133,7 +133,29 @@ func (m *Metrics) encode(b *buffers, families []*dto.MetricFamily, format expfmt
 	}
 }
 
-// packer compresses plain into packed; nil where it is not to be.
+// encodeText writes the page by the layout of the last one, or makes a new one.
+func (m *Metrics) encodeText(b *buffers, families []*dto.MetricFamily) *layout {
+	if used := m.layout.Load(); used != nil && used.render(&b.page, families, m.log) {
+		used.rendered.Add(1)
+		return used
+	}
+	made := newLayout(families)
+	made.render(&b.page, families, m.log)
+	m.layout.Store(made)
+	return made
+}
+
+// pack compresses the page, unless it is to be sent as it is.
+func (b *buffers) pack(encoding string) ([]byte, error) {
+	pack := b.packer(encoding)
+	if pack == nil {
+		return b.text, nil
+	}
+	err := pack()
+	return b.packed.Bytes(), err
+}
+
+// packer compresses the text into packed; nil where it is not to be.
 func (b *buffers) packer(encoding string) func() error {
 	switch encoding {
 	case "gzip":
@@ -143,7 +165,7 @@ func (b *buffers) packer(encoding string) func() error {
 			}
 			b.packed.Reset()
 			b.gzip.Reset(&b.packed)
-			if _, err := b.gzip.Write(b.plain); err != nil {
+			if _, err := b.gzip.Write(b.text); err != nil {
 				return err
 			}
 			return b.gzip.Close()
@@ -158,7 +180,7 @@ func (b *buffers) packer(encoding string) func() error {
 			}
 			b.packed.Reset()
 			b.zstd.Reset(&b.packed)
-			if _, err := b.zstd.Write(b.plain); err != nil {
+			if _, err := b.zstd.Write(b.text); err != nil {
 				return err
 			}
 			return b.zstd.Close()
@@ -168,7 +190,7 @@ func (b *buffers) packer(encoding string) func() error {
 }
 
 func (m *Metrics) keep(b *buffers) {
-	if cap(b.plain) <= largestKept {
+	if cap(b.text) <= largestKept {
 		m.buffers.Put(b)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -67,6 +68,29 @@ func ask(t testing.TB, handler http.Handler, accept, encoding string) (*http.Res
 		t.Fatal(err)
 	}
 	return response, string(text)
+}
+
+// A page that has settled is made of what was encoded, and compressed, before:
+// it is what promhttp serves all the same, whatever the figures become.
+func TestSettledPagesAreWhatPromhttpServes(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "disk_bytes", Help: "Size,\nin \\ bytes."}, []string{"mountpoint"})
+	summary := prometheus.NewSummary(prometheus.SummaryOpts{Name: "wait_seconds", Help: "Wait.", Objectives: map[float64]float64{0.5: 0.05}})
+	registry.MustRegister(gauge, summary)
+	gatherer := prometheus.ToTransactionalGatherer(registry)
+	lean := web.NewMetrics(gatherer, log.New(t.Output(), "", 0), nil)
+	theirs := promhttp.HandlerForTransactional(gatherer, promhttp.HandlerOpts{})
+	figures := []float64{0, 1, -1, 0.1, 12345.678, 1e-300, 1e300, 123456789012, math.NaN(), math.Inf(1), math.Inf(-1), -2.2250738585072014e-308}
+	for n := range 400 {
+		for i := range 30 + n/150 { // another layout every now and then
+			gauge.WithLabelValues(fmt.Sprintf("/srv/%d", i)).Set(figures[(n*7+i*n)%len(figures)])
+		}
+		summary.Observe(float64(n) / 7)
+		_, got := ask(t, lean, "", "gzip")
+		if _, want := ask(t, theirs, "", ""); got != want {
+			t.Fatalf("page %d (-promhttp +lean):\n%s", n, cmp.Diff(want, got))
+		}
+	}
 }
 
 // The lean way gives what promhttp gives, byte for byte, in every format and

@@ -2,6 +2,8 @@ package web
 
 import (
 	"bytes"
+	"io"
+	"log"
 	"math"
 	"testing"
 
@@ -33,9 +35,19 @@ func FuzzText(f *testing.F) {
 		if _, err := expfmt.MetricFamilyToText(&want, family); err != nil {
 			t.Fatal(err)
 		}
-		var got text
-		if err := got.encode(family); err != nil || string(got) != want.String() {
-			t.Errorf("%v\n%q, expfmt writes\n%q", err, got, &want)
+		families, silent := []*dto.MetricFamily{family}, log.New(io.Discard, "", 0)
+		laid := newLayout(families)
+		var got page
+		for range 2 {
+			if !laid.render(&got, families, silent) || string(got.text) != want.String() {
+				t.Errorf("%q, expfmt writes\n%q", got.text, &want)
+			}
+		}
+		// Another text is another layout.
+		other := label + "x"
+		labelled.Label[1].Value = &other
+		if stamp == 0 && laid.render(&got, families, silent) {
+			t.Errorf("the layout holds for another label: %q", got.text)
 		}
 	})
 }
