@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,12 +41,14 @@ func compare(ctx context.Context, c config, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, cube.stop()) }()
 	servers := []*server{cube}
-	floor, err := startFloor(ctx, c, dir, cube)
-	if err != nil {
-		return err
+	for _, name := range []string{floorName, readsName} {
+		floor, err := startFloor(ctx, c, dir, name, cube)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, floor)
+		defer func() { err = errors.Join(err, floor.stop()) }()
 	}
-	servers = append(servers, floor)
-	defer func() { err = errors.Join(err, floor.stop()) }()
 	if c.nodeExporter != "" {
 		peer, err := startServer(ctx, c, "node_exporter", `msg="Listening on" address=(\S+)`, c.nodeExporter,
 			"--web.listen-address=127.0.0.1:0", "--path.procfs="+procPath, "--web.disable-exporter-metrics", "--collector.disable-defaults",
@@ -110,9 +113,15 @@ func (s *server) until(ctx context.Context, line string) error {
 	}
 }
 
-// startFloor starts this program as the floor, with the page of another server.
-func startFloor(ctx context.Context, c config, dir string, of *server) (*server, error) {
-	args := make([]string, 0, 2)
+// The floors: with nothing measured, and with all that is measured read.
+const (
+	floorName = "floor"
+	readsName = "floor, reads"
+)
+
+// startFloor starts this program as a floor, with the page of another server.
+func startFloor(ctx context.Context, c config, dir, name string, of *server) (*server, error) {
+	args := make([]string, 0, 3)
 	for flag, encoding := range map[string]string{"--floor-plain": "identity", "--floor-gzip": "gzip"} {
 		page, err := of.get(ctx, "/metrics", encoding)
 		if err != nil {
@@ -124,6 +133,13 @@ func startFloor(ctx context.Context, c config, dir string, of *server) (*server,
 		}
 		args = append(args, flag+"="+path)
 	}
+	if name == readsName {
+		list := filepath.Join(dir, "reads")
+		if err := of.listReads(list); err != nil {
+			return nil, err
+		}
+		args = append(args, "--floor-reads="+list)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -131,5 +147,27 @@ func startFloor(ctx context.Context, c config, dir string, of *server) (*server,
 	if c.gomaxprocs == 0 {
 		c.gomaxprocs = 1
 	}
-	return startServer(ctx, c, "floor", `url=http://(\S+)`, self, args...)
+	return startServer(ctx, c, name, `url=http://(\S+)`, self, args...)
+}
+
+// listReads writes the list of the kernel's files that a server reads at each
+// scrape: those that it keeps open, but for the table of mounts, which it polls,
+// and the memory.stat of tasks, which sleep.
+func (s *server) listReads(list string) error {
+	dir := fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var names strings.Builder
+	for _, entry := range entries {
+		name, err := os.Readlink(filepath.Join(dir, entry.Name()))
+		if err != nil || !strings.HasPrefix(name, "/proc/") && !strings.HasPrefix(name, "/sys/fs/cgroup/") {
+			continue // closed meanwhile, or nothing of the kernel's
+		}
+		if base := filepath.Base(name); base != "mountinfo" && base != "memory.stat" {
+			names.WriteString(name + "\n")
+		}
+	}
+	return os.WriteFile(list, []byte(names.String()), 0o600)
 }

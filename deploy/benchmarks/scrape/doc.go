@@ -1,6 +1,8 @@
 // Command scrape compares what a scrape costs: of a cube worker, of
 // node_exporter, and of a bare net/http handler that serves the worker's page
-// prebuilt, which is the floor.
+// prebuilt, which is the floor. A second floor also reads the kernel's files that
+// the worker reads at each scrape, in the cheapest way, and does nothing with
+// them: what nothing that reads them anew over net/http can go far below.
 //
 //	go install github.com/prometheus/node_exporter@v1.12.1
 //	go run ./deploy/benchmarks/scrape --node-exporter="$(go env GOPATH)/bin/node_exporter"
@@ -13,6 +15,6 @@
 // swing threefold.
 //
 // It starts programs, so it needs a Linux machine with two cores; the tasks need
-// the right to make cgroups. It imports the worker's client, and nothing that
-// serves.
+// the right to make cgroups. It imports the worker's client and the collector's
+// system calls, and nothing that serves.
 package main

@@ -20,6 +20,7 @@ type config struct {
 	largeMachine          bool
 	maxPlain, maxGzip     float64
 	floorPlain, floorGzip string // the floor's page; set where this is the floor
+	floorReads            string // the list of files that it reads; "" for none
 }
 
 func main() {
@@ -48,6 +49,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	app.Flag("max-ratio-gzip", "The same with gzip.").Float64Var(&c.maxGzip)
 	app.Flag("floor-plain", "Serve this file as the floor (used by the program itself).").Hidden().StringVar(&c.floorPlain)
 	app.Flag("floor-gzip", "The same page with gzip.").Hidden().StringVar(&c.floorGzip)
+	app.Flag("floor-reads", "A list of files that the floor is to read at each scrape.").Hidden().StringVar(&c.floorReads)
 	if _, err := app.Parse(args); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // encodings are the kinds of scrapes.
 var encodings = []string{"identity", "gzip"}
 
-// measured is the outcome for all servers, in their order: cube, the floor, and
+// measured is the outcome for all servers, in their order: cube, the floors, and
 // node_exporter where there is one.
 type measured struct {
 	servers []*server
@@ -88,7 +88,7 @@ func (m *measured) size(ctx context.Context, s *server, n int) error {
 		return err
 	}
 	m.series, m.bytes, m.rss = append(m.series, series), append(m.bytes, len(page)), append(m.rss, rss)
-	if s.name == "floor" { // it shows no profiles
+	if s.isFloor() { // it shows no profiles
 		m.objects, m.alloced = append(m.objects, 0), append(m.alloced, 0)
 		return nil
 	}
@@ -130,7 +130,7 @@ func (m *measured) print(c config, out io.Writer) error {
 	for i, s := range m.servers {
 		fmt.Fprintf(table, "| %s\t| %.1f\t| %.3f\t| %.1f\t| %.3f\t| %d\t| %d\t", s.name,
 			median(m.cpu["identity"][i]), m.ratio("identity", i), median(m.cpu["gzip"][i]), m.ratio("gzip", i), m.series[i], m.bytes[i])
-		if s.name == "floor" {
+		if s.isFloor() {
 			fmt.Fprintf(table, "| –\t| –\t| %d\t|\n", m.rss[i])
 			continue
 		}
@@ -139,10 +139,11 @@ func (m *measured) print(c config, out io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if len(m.servers) < 3 {
+	last := len(m.servers) - 1
+	if m.servers[last].isFloor() {
 		return nil
 	}
-	return errors.Join(bound("plain", m.ratio("identity", 2), c.maxPlain), bound("gzip", m.ratio("gzip", 2), c.maxGzip))
+	return errors.Join(bound("plain", m.ratio("identity", last), c.maxPlain), bound("gzip", m.ratio("gzip", last), c.maxGzip))
 }
 
 func bound(kind string, ratio, limit float64) error {

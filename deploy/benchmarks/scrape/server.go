@@ -59,6 +59,9 @@ func startServer(ctx context.Context, c config, name, address, path string, args
 	return s, pin(s.cmd.Process.Pid, c.serverCPU)
 }
 
+// isFloor reports whether it serves a page that was made beforehand.
+func (s *server) isFloor() bool { return s.name == floorName || s.name == readsName }
+
 func (s *server) stop() error {
 	_ = s.cmd.Process.Signal(os.Interrupt) // Wait says how it ended
 	_ = s.cmd.Wait()                       // an exporter may end by the signal
