@@ -15,8 +15,12 @@
 // it has seen. A node that was not heard of for the node timeout is down: its
 // tasks are placed anew under a new allocation. While a worker is cut off, it
 // goes on running what it has: a task can then run twice, from the node timeout
-// until the worker is heard of again and told to stop the old copy. Within the
-// node timeout, and while all workers are reachable, no task runs twice.
+// until the worker is heard of again and told to stop the old copy. That goes
+// for what it was handed just before, too: an order that waited at a worker
+// which stood still is begun when the worker goes on. Within the node timeout,
+// and while all workers are reachable, no task runs twice. Time in which the
+// manager itself stood still (SIGSTOP, a machine that was suspended) counts for
+// no node's timeout.
 //
 // What a worker runs that this manager did not start is reported and never
 // touched.

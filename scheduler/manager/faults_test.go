@@ -119,6 +119,39 @@ func TestHungWorkerHoldsNobodyElseUp(t *testing.T) {
 	})
 }
 
+// A manager that was stopped for longer than the node timeout finds all its
+// readings too old, and all its timers due at once. Its nodes were there all the
+// time; one that was not is given up when it was listened to for long enough.
+func TestManagerThatStoodStillGivesNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, "node-1", "node-2")
+		ids := []uuid.UUID{f.submit(nil), f.submit(nil)}
+		f.wait(fakeInterval)
+		synctest.Wait()
+		f.mu.Lock()
+		f.epoch = f.epoch.Add(-10 * time.Minute)
+		f.mu.Unlock()
+		wake(f.watchdogWake)
+		synctest.Wait()
+		for _, name := range names(2) {
+			if state := f.nodeState(name); state == wire.NodeDown {
+				t.Errorf("%s is given up", name)
+			}
+		}
+		f.wait(2 * time.Minute)
+		for _, id := range ids {
+			if placed, _ := f.Task(id); placed.Allocation != 1 || placed.State != task.Running {
+				t.Errorf("task %s is %s under allocation %d", id, placed.State, placed.Allocation)
+			}
+		}
+		f.worker("node-1").setCut(true)
+		f.wait(2 * time.Minute)
+		if state := f.nodeState("node-1"); state != wire.NodeDown {
+			t.Errorf("a node that is gone is %s", state)
+		}
+	})
+}
+
 func TestLostNodesTasksArePlacedAnewAndTheOldCopyIsStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1")

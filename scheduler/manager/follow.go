@@ -52,7 +52,7 @@ func (m *Manager) heard(n *node, r scheduler.Reading) {
 		m.log.Info("A node is being read.", "node", n.record.Name)
 	}
 	r.Tasks = nil // the scheduler has them; 100,000 need not be held twice
-	n.reading, n.readAt, n.read, n.lastError = r, r.At, true, ""
+	n.reading, n.readAt, n.spared, n.read, n.lastError = r, r.At, 0, true, ""
 	if n.down {
 		n.down, n.listed = false, false
 		m.log.Info("A node is back.", "node", n.record.Name)

@@ -103,6 +103,7 @@ type Manager struct {
 	counts    [len(task.States)]int
 	lastSeq   uint64
 	moments   uint64
+	awake     scheduler.Instant // when the watchdog last looked at the clock
 	// unsaved are the tasks whose last version did not reach the disk.
 	// They are written again at saveAt.
 	unsaved map[uuid.UUID]struct{}

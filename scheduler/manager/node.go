@@ -30,6 +30,7 @@ type node struct {
 	joined    scheduler.Instant // since when it has been known to this manager
 	reading   scheduler.Reading // the last one; its tasks are left out
 	readAt    scheduler.Instant // of the reading; joined while there is none
+	spared    scheduler.Instant // of the time since readAt: nobody listened
 	read      bool              // there is a reading
 	down      bool              // it lost its tasks
 	lastError string            // of reading it
@@ -76,7 +77,7 @@ func (m *Manager) setNode(record NodeRecord) error {
 		delete(m.urls, n.record.URL)
 		m.urls[record.URL] = record.Name
 		// What was read and listed at another URL says nothing about this one.
-		n.worker, n.joined, n.readAt, n.read, n.listed = worker, now, now, false, false
+		n.worker, n.joined, n.readAt, n.spared, n.read, n.listed = worker, now, now, 0, false, false
 		n.reading, n.lastError, n.unobserved = scheduler.Reading{}, "", nil
 	}
 	n.record = record
@@ -292,11 +293,14 @@ func (m *Manager) targets() []scrape.Target {
 	return targets
 }
 
+// silence is for how long the node was listened to and not heard of.
+func (n *node) silence(now scheduler.Instant) scheduler.Instant { return now - n.readAt - n.spared }
+
 // state is what the node is at an instant.
 func (n *node) state(now scheduler.Instant, cfg *scheduler.Config) wire.NodeState {
 	age := now - n.readAt
 	switch {
-	case n.down || age > scheduler.Instant(cfg.DownAfter):
+	case n.down || n.silence(now) > scheduler.Instant(cfg.DownAfter):
 		return wire.NodeDown
 	case n.record.Draining:
 		return wire.NodeDraining

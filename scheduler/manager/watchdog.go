@@ -31,7 +31,31 @@ func (m *Manager) watchdog(ctx context.Context) {
 		case <-m.watchdogWake:
 		case <-timer.C:
 		}
-		timer.Reset(time.Duration(m.expireNodes()))
+		timer.Reset(time.Duration(min(m.expireNodes(), m.heartbeat())))
+	}
+}
+
+// heartbeats is how often the watchdog looks at the clock in a node timeout, at
+// least.
+const heartbeats = 16
+
+func (m *Manager) heartbeat() scheduler.Instant {
+	return scheduler.Instant(m.cfg.Scheduler.DownAfter) / heartbeats
+}
+
+// spare leaves out of the nodes' silence the time in which nobody listened: this
+// program was stopped, its machine suspended or busy with others beyond measure.
+// Without that it would give up a whole fleet that was there all the time.
+func (m *Manager) spare(now scheduler.Instant) {
+	gap := now - m.awake
+	m.awake = now
+	if gap <= 2*m.heartbeat() {
+		return
+	}
+	stood := gap - m.heartbeat()
+	m.log.Warn("The manager stood still; no node is given up for that time.", "duration", time.Duration(stood))
+	for _, n := range m.nodes {
+		n.spared = min(n.spared+stood, now-n.readAt)
 	}
 }
 
@@ -41,13 +65,14 @@ func (m *Manager) expireNodes() scheduler.Instant {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, timeout := m.now(), scheduler.Instant(m.cfg.Scheduler.DownAfter)
+	m.spare(now)
 	next := timeout
 	for _, n := range m.nodes {
 		if n.down {
 			continue
 		}
 		// As the scheduler has it: down is what is older than the timeout.
-		if left := n.readAt + timeout - now; left >= 0 {
+		if left := timeout - n.silence(now); left >= 0 {
 			next = min(next, left+1)
 			continue
 		}
