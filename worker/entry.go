@@ -23,6 +23,8 @@ type entry struct {
 	// changed in place, so it may be read after mu was let go. It is nil
 	// while the first one is being written.
 	record *Record
+	// changed is the generation at which record was shown.
+	changed uint64
 	// doubt says that a write failed, so that nobody knows what is on disk:
 	// the old record (or none), or the new one. It is settled before the
 	// next request about the task is answered.
@@ -177,6 +179,7 @@ func (w *Worker) show(e *entry, next *Record) {
 	w.hold(e, roomOf(next))
 	e.record = next
 	w.generation++
+	e.changed = w.generation
 	close(w.changed)
 	w.changed = make(chan struct{})
 }

@@ -43,6 +43,7 @@ type Worker struct {
 	tombstones int
 	oomKills   uint64 // runs that ended so, in this life
 	restarts   uint64 // by policy, in this life
+	born       uint64 // the generation that this life began with
 	generation uint64
 	changed    chan struct{} // closed and replaced at every change
 	unusable   error         // why the runtime cannot be used; nil: it can
@@ -70,6 +71,7 @@ func New(ctx context.Context, cfg Config) (*Worker, error) {
 		// without a write for every change.
 		generation: uint64(time.Now().UnixMicro()),
 	}
+	w.born = w.generation
 	records, err := w.store.Load()
 	if err != nil {
 		return nil, fmt.Errorf("the worker's state cannot be loaded: %w", err)
@@ -161,24 +163,50 @@ func (w *Worker) Tasks(f Filter) []*task.Task {
 // Snapshot lists the tasks, ordered by ID, with the generation at that moment.
 func (w *Worker) Snapshot(f Filter) (tasks []*task.Task, generation uint64) {
 	w.mu.Lock()
-	records := make([]*Record, 0, len(w.tasks))
+	records := w.changedAfter(0, f)
+	generation = w.generation
+	w.mu.Unlock()
+	return shown(records), generation
+}
+
+// Changes lists the tasks that have changed after the generation since, ordered
+// by ID, with the generation at that moment; a task that is not listed any more
+// is not among them. It reports false, and lists all tasks, where since is not a
+// generation of this life of the worker.
+func (w *Worker) Changes(f Filter, since uint64) (tasks []*task.Task, generation uint64, known bool) {
+	w.mu.Lock()
+	if known = since >= w.born && since <= w.generation; !known {
+		since = 0
+	}
+	records := w.changedAfter(since, f)
+	generation = w.generation
+	w.mu.Unlock()
+	return shown(records), generation, known
+}
+
+// changedAfter returns the listed records that the filter keeps and that have
+// changed after a generation. The caller holds mu.
+func (w *Worker) changedAfter(since uint64, f Filter) []*Record {
+	var records []*Record
 	for _, e := range w.tasks {
-		if e.record == nil || e.record.Tombstone {
+		if e.record == nil || e.record.Tombstone || e.changed <= since {
 			continue
 		}
 		if len(f.States) == 0 || slices.Contains(f.States, e.record.Task.State) {
 			records = append(records, e.record)
 		}
 	}
-	generation = w.generation
-	w.mu.Unlock()
+	return records
+}
 
+// shown are copies of the tasks of records, ordered by ID.
+func shown(records []*Record) []*task.Task {
 	slices.SortFunc(records, func(a, b *Record) int { return bytes.Compare(a.Task.ID[:], b.Task.ID[:]) })
-	tasks = make([]*task.Task, len(records))
+	tasks := make([]*task.Task, len(records))
 	for i, r := range records {
 		tasks[i] = r.Task.Clone()
 	}
-	return tasks, generation
+	return tasks
 }
 
 // Task returns one task, which is the caller's, or the error not_found.

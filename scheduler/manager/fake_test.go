@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,11 @@ type fakeWorker struct {
 	refuses    *wire.Error    // its answer to every new allocation
 	submitted  []task.Event   // all that came in
 	starts     map[uuid.UUID]int
+
+	// What the list of changes is made from.
+	born    uint64 // a generation before this one is of another life
+	known   map[uuid.UUID]task.Task
+	changed map[uuid.UUID]uint64
 }
 
 var errCut = errors.New("connection refused")
@@ -48,6 +54,7 @@ func newFakeWorker(name string, room task.Resources) *fakeWorker {
 		name: name, room: room, generation: 1, moved: make(chan struct{}),
 		tasks: map[uuid.UUID]*task.Task{}, fences: map[uuid.UUID]uint64{},
 		events: map[uuid.UUID]task.Event{}, starts: map[uuid.UUID]int{},
+		known: map[uuid.UUID]task.Task{}, changed: map[uuid.UUID]uint64{},
 	}
 }
 
@@ -57,8 +64,25 @@ func (w *fakeWorker) change(f func()) {
 	defer w.mu.Unlock()
 	f()
 	w.generation++
+	w.note()
 	close(w.moved)
 	w.moved = make(chan struct{})
+}
+
+// note notes which tasks have changed. A worker that has lost one without a
+// trace has begun a new life.
+func (w *fakeWorker) note() {
+	for id, t := range w.tasks {
+		if before, known := w.known[id]; !known || !reflect.DeepEqual(before, *t) {
+			w.known[id], w.changed[id] = *t, w.generation
+		}
+	}
+	for id := range w.known {
+		if w.tasks[id] == nil {
+			delete(w.known, id)
+			w.born = w.generation
+		}
+	}
 }
 
 // set changes how the worker behaves, or what it has, without its telling.
@@ -209,28 +233,31 @@ func (w *fakeWorker) Tasks(ctx context.Context, q client.TasksQuery) (client.Tas
 			return client.TasksAnswer{}, err
 		}
 		w.mu.Lock()
-		generation, moved, list := w.generation, w.moved, w.list()
+		generation, moved, answer := w.generation, w.moved, w.answer(q)
 		w.mu.Unlock()
 		if q.Wait == 0 || generation != q.Since {
-			return client.TasksAnswer{Tasks: list, Generation: generation}, nil
+			return answer, nil
 		}
 		select {
 		case <-moved:
 		case <-over.C:
-			return client.TasksAnswer{Tasks: list, Generation: generation}, nil
+			return answer, nil
 		case <-ctx.Done():
 			return client.TasksAnswer{}, ctx.Err()
 		}
 	}
 }
 
-func (w *fakeWorker) list() []*task.Task {
+func (w *fakeWorker) answer(q client.TasksQuery) client.TasksAnswer {
+	partial := q.Changed && q.Since >= w.born && q.Since <= w.generation
 	list := []*task.Task{}
-	for _, t := range w.tasks {
-		list = append(list, t.Masked())
+	for id, t := range w.tasks {
+		if !partial || w.changed[id] > q.Since {
+			list = append(list, t.Masked())
+		}
 	}
 	slices.SortFunc(list, func(a, b *task.Task) int { return strings.Compare(a.ID.String(), b.ID.String()) })
-	return list
+	return client.TasksAnswer{Tasks: list, Generation: w.generation, Partial: partial}
 }
 
 func (w *fakeWorker) Logs(ctx context.Context, id uuid.UUID, _ client.LogQuery) (io.ReadCloser, error) {

@@ -62,15 +62,19 @@ func (m *Manager) heard(n *node, r scheduler.Reading) {
 	}
 	// A page that tells no generation (node_exporter's) may hide any move.
 	moved := !scheduler.Known(r.TasksGeneration) || r.TasksGeneration != float64(n.generation)
-	if !n.listed || n.lookAgain || (moved && n.cancelPoll == nil) {
-		m.look(n) // a poll under way sees a move by itself
+	switch {
+	case !n.listed || n.lookAgain:
+		m.look(n)
+	case moved && n.cancelPoll == nil: // a poll under way sees a move by itself
+		n.listWanted = true
+		m.follow(n)
 	}
 	m.room(n.record.Name)
 }
 
-// look has the worker's list read at once.
+// look has the worker's whole list read at once.
 func (m *Manager) look(n *node) {
-	n.listWanted = true
+	n.listWanted, n.wholeWanted = true, true
 	if n.cancelPoll != nil {
 		n.cancelPoll()
 	}
@@ -116,12 +120,15 @@ func (m *Manager) followNode(ctx context.Context, n *node) {
 		case err == nil:
 			failures = 0
 			m.reconcile(n, &answer, p.started)
-			gap = min(time.Duration(len(answer.Tasks))*listCost, maxListGap)
+			gap = pollGap(&p, &answer)
 		case !called:
 			failures++
 			m.pollFailed(n, err)
 			most := min(firstRetry<<min(failures-1, 10), lastRetry)
 			gap = most/2 + rand.N(most/2)
+		}
+		if m.unfollowed(n) {
+			return
 		}
 		if !sleep(ctx, gap) {
 			m.unfollow(n)
@@ -130,12 +137,34 @@ func (m *Manager) followNode(ctx context.Context, n *node) {
 	}
 }
 
-// A list is read in whole each time, so a worker with many tasks is asked less
-// often: this much later for each task.
+// unfollowed ends following a node if there is nothing to see any more.
+func (m *Manager) unfollowed(n *node) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n.following = n.toFollow()
+	return !n.following
+}
+
+// A list costs this much time for each task in it, and is asked for again that
+// much later; at the least what changes in quick succession is read together.
 const (
 	listCost   = 50 * time.Microsecond
+	minListGap = 10 * time.Millisecond
 	maxListGap = time.Second
 )
+
+// pollGap is how long after an answer the next one is asked for.
+func pollGap(p *poll, answer *client.TasksAnswer) time.Duration {
+	gap := min(time.Duration(len(answer.Tasks))*listCost, maxListGap)
+	if p.query.Wait > 0 {
+		gap = max(gap, minListGap)
+	}
+	return gap
+}
+
+// wholeEvery is how often a list that goes on changing is read in whole, though
+// nothing calls for it: what changed is all that there should be to see.
+const wholeEvery = time.Minute
 
 // nextPoll says what to ask the worker next; ok is false when there is nothing.
 func (m *Manager) nextPoll(ctx context.Context, n *node) (p poll, pollCtx context.Context, cancel context.CancelFunc, ok bool) {
@@ -146,11 +175,15 @@ func (m *Manager) nextPoll(ctx context.Context, n *node) (p poll, pollCtx contex
 		return poll{}, nil, nil, false
 	}
 	p = poll{worker: n.worker, started: m.moment(), timeout: m.cfg.DispatchTimeout}
-	if !n.listWanted && n.listed {
-		p.query = client.TasksQuery{Since: n.generation, Wait: m.cfg.PollWait}
-		p.timeout += m.cfg.PollWait
+	if n.listed && !n.wholeWanted {
+		p.query.Since = n.generation
+		p.query.Changed = n.foreign == 0 && m.now()-n.wholeAt < scheduler.Instant(wholeEvery)
+		if !n.listWanted {
+			p.query.Wait = m.cfg.PollWait
+			p.timeout += m.cfg.PollWait
+		}
 	}
-	n.listWanted = false
+	n.listWanted, n.wholeWanted = false, false
 	pollCtx, cancel = context.WithTimeout(ctx, p.timeout)
 	if p.query.Wait > 0 {
 		n.cancelPoll = cancel
@@ -162,7 +195,7 @@ func (m *Manager) nextPoll(ctx context.Context, n *node) (p poll, pollCtx contex
 func (m *Manager) pollFailed(n *node, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n.cancelPoll, n.listWanted = nil, true
+	n.cancelPoll, n.listWanted, n.wholeWanted = nil, true, true
 	if n.dispatchError == "" {
 		m.log.Warn("A worker's tasks cannot be listed.", "node", n.record.Name, "error", err)
 	}

@@ -41,12 +41,15 @@ type node struct {
 	// What the worker's list said last.
 	listed     bool // it has been listed since it was joined or came back
 	listWanted bool // something calls for a look at the list
-	lookAgain  bool // what it said could not be acted on yet
-	generation uint64
-	foreign    int // running tasks there that Cube's manager did not start
-	following  bool
-	moving     bool               // a goroutine moves its tasks elsewhere
-	cancelPoll context.CancelFunc // ends a poll under way; nil outside of one
+	// wholeWanted says that what has changed in it would not do.
+	wholeWanted bool
+	wholeAt     scheduler.Instant // when the whole list was read
+	lookAgain   bool              // what it said could not be acted on yet
+	generation  uint64
+	foreign     int // running tasks there that Cube's manager did not start
+	following   bool
+	moving      bool               // a goroutine moves its tasks elsewhere
+	cancelPoll  context.CancelFunc // ends a poll under way; nil outside of one
 
 	// Operations for it.
 	queue    []operation

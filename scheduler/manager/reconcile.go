@@ -49,7 +49,8 @@ func judge(record *Record, node string, t *task.Task) verdict {
 // reconcile brings the records of a node's tasks in line with what its worker
 // lists, and tells the worker where it is the list that is wrong. started is
 // the moment at which the list was asked for: what the worker acknowledged later
-// may be missing in it.
+// may be missing in it. A list of what has changed says nothing of what is not
+// in it.
 func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,7 +59,9 @@ func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started uint64)
 		return
 	}
 	n.generation, n.listed, n.dispatchError = answer.Generation, true, ""
-	n.lookAgain = false
+	if !answer.Partial {
+		n.lookAgain = false
+	}
 	seen := make(map[*entry]struct{}, len(answer.Tasks))
 	foreign := 0
 	for _, t := range answer.Tasks {
@@ -84,10 +87,16 @@ func (m *Manager) reconcile(n *node, answer *client.TasksAnswer, started uint64)
 			foreign++
 		}
 	}
+	if answer.Partial {
+		if foreign > 0 {
+			m.look(n) // how many there are by now
+		}
+		return
+	}
 	if foreign > 0 && foreign != n.foreign {
 		m.log.Warn("A worker runs tasks that this manager did not start; they are left alone.", "node", n.record.Name, "tasks", foreign)
 	}
-	n.foreign = foreign
+	n.foreign, n.wholeAt = foreign, m.now()
 	m.missing(n, seen, started)
 	if n.unobserved != nil {
 		if err := m.state.Observe(*n.unobserved); err != nil {

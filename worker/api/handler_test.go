@@ -169,6 +169,50 @@ func TestTaskOverHTTP(t *testing.T) {
 	}
 }
 
+// TestListOfChanges reads what has changed since a generation, and the whole
+// list where the worker cannot know.
+func TestListOfChanges(t *testing.T) {
+	s := serve(t)
+	ctx := t.Context()
+	first, second := event(uuid.New(), 1), event(uuid.New(), 1)
+	for _, e := range []task.Event{first, second} {
+		if _, err := s.client.Submit(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+		s.await(e.Task.ID, task.Running)
+	}
+	whole, err := s.client.Tasks(ctx, client.TasksQuery{})
+	if err != nil || len(whole.Tasks) != 2 || whole.Partial {
+		t.Fatalf("the whole list: %+v, %v", whole, err)
+	}
+	since := func(generation uint64, states ...task.State) client.TasksAnswer {
+		t.Helper()
+		answer, err := s.client.Tasks(ctx, client.TasksQuery{Since: generation, Changed: true, State: states})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	if none := since(whole.Generation); len(none.Tasks) != 0 || !none.Partial || none.Generation != whole.Generation {
+		t.Errorf("nothing has changed, and the answer is %+v", none)
+	}
+	if err := s.client.Stop(ctx, first.Task.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.await(first.Task.ID, task.Completed)
+	if one := since(whole.Generation); len(one.Tasks) != 1 || one.Tasks[0].ID != first.Task.ID || !one.Partial || one.Generation <= whole.Generation {
+		t.Errorf("one has changed, and the answer is %+v", one)
+	}
+	if none := since(whole.Generation, task.Running); len(none.Tasks) != 0 || !none.Partial {
+		t.Errorf("no running one has changed, and the answer is %+v", none)
+	}
+	for name, generation := range map[string]uint64{"another life's": 1, "none yet": whole.Generation + 1e6, "no": 0} {
+		if all := since(generation); len(all.Tasks) != 2 || all.Partial {
+			t.Errorf("since %s generation: %+v; want the whole list", name, all)
+		}
+	}
+}
+
 // patternOf is the route that a path belongs to; none is empty.
 func patternOf(path string) string {
 	path, _, _ = strings.Cut(path, "?")

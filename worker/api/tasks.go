@@ -41,9 +41,15 @@ func (h *handler) submit(w http.ResponseWriter, r *http.Request) error {
 }
 
 // list serves GET /tasks. The ETag is the generation; with since and wait the
-// answer comes once the generation is another one or the wait is over.
+// answer comes once the generation is another one or the wait is over. With
+// since and changed it has only what changed after since, and says so by a
+// Delta-Base (RFC 3229), where since is known here.
 func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 	filter, since, wait, err := listQuery(r)
+	if err != nil {
+		return err
+	}
+	onlyChanged, err := wire.ParseFlag(r.URL.Query(), "changed")
 	if err != nil {
 		return err
 	}
@@ -55,7 +61,16 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	tasks, generation := h.worker.Snapshot(filter)
+	var tasks []*task.Task
+	var generation uint64
+	if onlyChanged {
+		var known bool
+		if tasks, generation, known = h.worker.Changes(filter, since); known {
+			w.Header().Set(wire.DeltaBase, `"`+strconv.FormatUint(since, 10)+`"`)
+		}
+	} else {
+		tasks, generation = h.worker.Snapshot(filter)
+	}
 	tag := `"` + strconv.FormatUint(generation, 10) + `"`
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "no-cache")

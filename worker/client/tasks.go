@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"cube/worker/task"
+	"cube/worker/wire"
 )
 
 // Submit hands an event to the worker: State Running starts its task, Completed
@@ -58,6 +59,10 @@ type TasksQuery struct {
 	// most some minutes, the worker decides. The answer is the list as it
 	// is then, changed or not.
 	Wait time.Duration
+	// Changed asks for the tasks alone that have changed after Since. A
+	// worker that does not know of that generation, or of this wish, answers
+	// with the whole list.
+	Changed bool
 }
 
 // Values returns the query as it stands in a URL.
@@ -72,6 +77,9 @@ func (q TasksQuery) Values() url.Values {
 	if q.Wait > 0 {
 		values.Set("wait", q.Wait.String())
 	}
+	if q.Changed {
+		values.Set("changed", "1")
+	}
 	return values
 }
 
@@ -80,6 +88,9 @@ func (q TasksQuery) Values() url.Values {
 type TasksAnswer struct {
 	Tasks      []*task.Task
 	Generation uint64
+	// Partial says that Tasks are only those that have changed after the
+	// query's Since.
+	Partial bool
 }
 
 // Tasks lists the worker's tasks, the whole list each time.
@@ -95,6 +106,7 @@ func (c *Client) Tasks(ctx context.Context, q TasksQuery) (TasksAnswer, error) {
 	if err != nil {
 		return TasksAnswer{}, fmt.Errorf("the worker's answer to GET /tasks has the ETag %q; want a generation", tag)
 	}
+	answer.Partial = header.Get(wire.DeltaBase) != ""
 	return answer, nil
 }
 

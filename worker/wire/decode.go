@@ -19,6 +19,10 @@ const MaxBody = 1 << 20
 // its request ignored rather than refused (RFC 7240, section 4.4).
 const Lenient = "handling=lenient"
 
+// DeltaBase is the header of a worker's list of tasks that has only what changed
+// after a generation, and names that generation (RFC 3229, section 10.5.1).
+const DeltaBase = "Delta-Base"
+
 // Decode reads the one JSON value of a request's body into v. The body must be
 // declared application/json, be no longer than [MaxBody] and hold nothing after
 // the value; a field that v does not have is refused unless the request prefers

@@ -23,6 +23,7 @@ type answer struct {
 	status int
 	kind   string // its Content-Type
 	tag    string // its ETag without quotes; empty for none
+	base   string // its Delta-Base
 	body   bytes.Buffer
 }
 
@@ -71,6 +72,9 @@ func (a *answer) write(out *bytes.Buffer) {
 	}
 	if a.tag != "" {
 		out.WriteString("\r\nETag: \"" + a.tag + "\"")
+	}
+	if a.base != "" {
+		out.WriteString("\r\n" + wire.DeltaBase + ": \"" + a.base + "\"")
 	}
 	out.WriteString("\r\n\r\n")
 	out.Write(a.body.Bytes())
@@ -128,7 +132,11 @@ func (w *worker) serveList(ctx context.Context, r *http.Request, a *answer) {
 	if wait, err := time.ParseDuration(query.Get("wait")); err == nil && wait > 0 {
 		w.await(ctx, since, wait)
 	}
-	a.tag = strconv.FormatUint(w.list(&a.body), 10)
+	generation, partial := w.list(&a.body, since, query.Get("changed") == "1")
+	a.tag = strconv.FormatUint(generation, 10)
+	if partial {
+		a.base = strconv.FormatUint(since, 10)
+	}
 }
 
 func (w *worker) serveStop(id string, r *http.Request, a *answer) error {

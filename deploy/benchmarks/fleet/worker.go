@@ -225,13 +225,17 @@ func (w *worker) await(ctx context.Context, since uint64, wait time.Duration) {
 	}
 }
 
-// list writes GET /tasks: all tasks, ordered by ID.
-func (w *worker) list(into *bytes.Buffer) (generation uint64) {
+// list writes GET /tasks: all tasks, ordered by ID, or with changed those that
+// have changed after since, where that is known.
+func (w *worker) list(into *bytes.Buffer, since uint64, changed bool) (generation uint64, partial bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ids := make([]uuid.UUID, 0, len(w.tasks))
-	for id := range w.tasks {
-		ids = append(ids, id)
+	partial = changed && since >= w.born && since <= w.generation
+	var ids []uuid.UUID
+	for id, h := range w.tasks {
+		if !partial || h.changed > since {
+			ids = append(ids, id)
+		}
 	}
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	into.WriteByte('[')
@@ -242,7 +246,7 @@ func (w *worker) list(into *bytes.Buffer) (generation uint64) {
 		into.Write(w.tasks[id].text)
 	}
 	into.WriteString("]\n")
-	return w.generation
+	return w.generation, partial
 }
 
 // running counts the tasks that run; none on a worker that is lost.
