@@ -115,13 +115,16 @@ func newTransport(c config.HTTPClientConfig, t *tls.Config, idle int) *http.Tran
 		// One connection scrapes, others dispatch tasks and read logs.
 		MaxIdleConnsPerHost: 4,
 		MaxIdleConns:        idle,
-		IdleConnTimeout:     5 * time.Minute,
+		// A worker's connection for tasks goes when it has not been needed for
+		// a while; the one that scrapes is used again before.
+		IdleConnTimeout:     30 * time.Second,
 		TLSHandshakeTimeout: 10 * time.Second,
 		DisableCompression:  true,
 		// What a hostile worker's headers may cost.
 		MaxResponseHeaderBytes: 64 << 10,
-		ReadBufferSize:         4 << 10,
-		WriteBufferSize:        1 << 10,
+		// Enough for the headers: a body is read past the buffer.
+		ReadBufferSize:  1 << 10,
+		WriteBufferSize: 1 << 10,
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
