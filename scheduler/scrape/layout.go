@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unique"
 
 	"cube/scheduler"
 )
@@ -19,12 +20,15 @@ const maxLayout = 32 << 10
 // next time; only the numbers between them have to be read. The parser looks at
 // no line in the light of another, so a page that differs from an accepted one
 // in nothing but its numbers is accepted too.
+//
+// Nearly all of the text is the same on the pages of all targets, and is held
+// once; what names a target's tasks is its own.
 type layout struct {
 	source *compiled
 	root   string // the data root that the mounts were chosen by
-	text   []byte // what stands between the values, one after the other
+	own    string // what stands before the values of the tasks, one after the other
 	steps  []step // a value each, in the order of the page
-	tail   int    // where in text the part after the last value begins
+	tail   string // what stands after the last value
 
 	tasks []scheduler.TaskReading // their IDs, and nothing known of them
 	cpu   cpuSample               // the CPUs and which inputs count as busy; no times
@@ -34,10 +38,11 @@ type layout struct {
 // step is one sample of a page: the text before its value, and what becomes of
 // the value.
 type step struct {
-	until int32 // where in layout.text the text before the value ends
-	row   int16 // index into the source's inputs; −1 for a sample not wanted
-	task  int16 // index into the tasks, for a figure of tasks
-	mount int16 // length of the mountpoint if it holds the data root, else 0
+	before unique.Handle[string] // the text before the value; zero where that is in layout.own
+	until  int32                 // where in layout.own the text up to the value ends
+	row    int16                 // index into the source's inputs; −1 for a sample not wanted
+	task   int16                 // index into the tasks, for a figure of tasks
+	mount  int16                 // length of the mountpoint if it holds the data root, else 0
 }
 
 // unwanted is the step of a sample that no input asks for.
@@ -78,7 +83,7 @@ func (p *page) learn(body []byte) *layout {
 		return nil
 	}
 	l := &layout{source: p.source, root: p.dataRoot, steps: slices.Clone(d.steps), seen: p.seen}
-	text := make([]byte, 0, len(body))
+	var own, text []byte // text is what was read since the last value
 	n := 0
 	for rest := body; len(rest) > 0; {
 		end := bytes.IndexByte(rest, '\n')
@@ -93,19 +98,40 @@ func (p *page) learn(body []byte) *layout {
 			return nil
 		}
 		text = append(text, line[:value]...)
-		l.steps[n].until = int32(len(text))
-		text = append(text, '\n')
+		if s := &l.steps[n]; l.source.ofTask(s) {
+			own = append(own, text...)
+		} else {
+			s.before = unique.Make(string(text))
+		}
+		l.steps[n].until = int32(len(own))
+		text = append(text[:0], '\n')
 		n++
 	}
 	if n != len(l.steps) {
 		return nil
 	}
-	l.text = slices.Clip(slices.Clone(text))
-	if n > 0 {
-		l.tail = int(l.steps[n-1].until)
-	}
+	l.own, l.tail = string(own), string(text)
 	l.remember(p)
 	return l
+}
+
+// ofTask reports whether the step's value is a figure of a task.
+func (c *compiled) ofTask(s *step) bool {
+	return s.row >= 0 && c.inputs[s.row].Figure >= TaskCpuSeconds
+}
+
+// textBefore returns the text before the value of a step. from is where in own
+// the text of the steps before it ends.
+func (l *layout) textBefore(s *step, from int) string {
+	if s.before != (unique.Handle[string]{}) {
+		return s.before.Value()
+	}
+	return l.own[from:s.until]
+}
+
+// startsWith is bytes.HasPrefix with a string.
+func startsWith(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }
 
 // remember keeps of a page that was read what its next one has too.
@@ -170,8 +196,8 @@ func (p *page) follow(l *layout, body []byte) bool {
 	from, rest := 0, body
 	for i := range l.steps {
 		s := &l.steps[i]
-		before := l.text[from:s.until]
-		if !bytes.HasPrefix(rest, before) {
+		before := l.textBefore(s, from)
+		if !startsWith(rest, before) {
 			return false
 		}
 		rest = rest[len(before):]
@@ -187,7 +213,7 @@ func (p *page) follow(l *layout, body []byte) bool {
 		rest, from = rest[n:], int(s.until)
 	}
 	p.seen = l.seen
-	return bytes.Equal(rest, l.text[l.tail:])
+	return string(rest) == l.tail
 }
 
 // fill puts the value of a step where the parser's way would have put it.
