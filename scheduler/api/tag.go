@@ -35,7 +35,7 @@ func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 	}
 	sum := sha256.Sum256(body)
 	if !notModified(w, r, hex.EncodeToString(sum[:8])) {
-		wire.WriteJSON(w, http.StatusOK, json.RawMessage(body))
+		wire.WriteBody(w, http.StatusOK, append(body, '\n'))
 	}
 	return nil
 }

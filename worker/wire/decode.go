@@ -120,14 +120,18 @@ func DecodeTask(r *http.Request) (*task.Task, error) {
 
 // UnmarshalTask is [DecodeTask] on bytes.
 func UnmarshalTask(body []byte, lenient bool) (*task.Task, error) {
-	var members map[string]json.RawMessage
-	if err := Unmarshal(body, &members, true); err != nil {
-		return nil, err
+	isEvent := false
+	if bytes.Contains(body, []byte(`"Task"`)) { // as a member, or in some value
+		var members map[string]json.RawMessage
+		if err := Unmarshal(body, &members, true); err != nil {
+			return nil, err
+		}
+		_, isEvent = members["Task"]
 	}
-	if members == nil {
-		return nil, New(CodeBadRequest, "the body is null; want a JSON object")
-	}
-	if _, isEvent := members["Task"]; !isEvent {
+	if !isEvent {
+		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
+			return nil, New(CodeBadRequest, "the body is null; want a JSON object")
+		}
 		var t task.Task
 		if err := Unmarshal(body, &t, lenient); err != nil {
 			return nil, err

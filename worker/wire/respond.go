@@ -13,11 +13,16 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 		WriteError(w, err)
 		return
 	}
+	WriteBody(w, status, append(body, '\n'))
+}
+
+// WriteBody answers with JSON that is at hand as text.
+func WriteBody(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	// The client may be gone: nobody is left to tell.
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(body)
 }
 
 // WriteError answers with err in the one error shape.
