@@ -55,6 +55,11 @@ func (r *Record) key() Key {
 // live says that the task is still to be brought on.
 func (r *Record) live() bool { return !r.Tombstone && !r.Task.State.Ended() }
 
+// accepted says that nothing has become of the task since it was taken.
+func (r *Record) accepted() bool {
+	return r.Task.State == task.Scheduled && r.Task.RestartCount == 0 && r.Task.StartTime.IsZero()
+}
+
 // clone returns a copy that shares nothing with r.
 func (r *Record) clone() *Record {
 	c := *r
@@ -177,9 +182,13 @@ func (w *Worker) show(e *entry, next *Record) {
 	w.count(next, +1)
 	w.index(e, next)
 	w.hold(e, roomOf(next))
+	accepted := next != nil && next.accepted()
 	e.record = next
 	w.generation++
 	e.changed = w.generation
+	if !accepted {
+		w.news = w.generation
+	}
 	close(w.changed)
 	w.changed = make(chan struct{})
 }

@@ -45,6 +45,7 @@ type Worker struct {
 	restarts   uint64 // by policy, in this life
 	born       uint64 // the generation that this life began with
 	generation uint64
+	news       uint64        // the generation of the last change but acceptances
 	changed    chan struct{} // closed and replaced at every change
 	unusable   error         // why the runtime cannot be used; nil: it can
 	recovered  bool          // what the runtime has was compared with the records
@@ -71,7 +72,7 @@ func New(ctx context.Context, cfg Config) (*Worker, error) {
 		// without a write for every change.
 		generation: uint64(time.Now().UnixMicro()),
 	}
-	w.born = w.generation
+	w.born, w.news = w.generation, w.generation
 	records, err := w.store.Load()
 	if err != nil {
 		return nil, fmt.Errorf("the worker's state cannot be loaded: %w", err)
@@ -236,19 +237,30 @@ func (w *Worker) Generation() uint64 {
 // given out, from another life of the worker, does not block. The error is the
 // context's, or says that the worker is shutting down.
 func (w *Worker) Changed(ctx context.Context, since uint64) error {
+	return w.awaitChange(ctx, func() bool { return w.generation != since })
+}
+
+// News blocks until something has changed after since besides tasks having been
+// accepted, which who submitted them knows; and else as Changed.
+func (w *Worker) News(ctx context.Context, since uint64) error {
+	return w.awaitChange(ctx, func() bool { return w.news > since || since > w.generation })
+}
+
+// awaitChange blocks until over, which is called with mu held, reports true.
+func (w *Worker) awaitChange(ctx context.Context, over func() bool) error {
 	for {
 		w.mu.Lock()
-		generation, changed := w.generation, w.changed
-		var over error
+		done, changed := over(), w.changed
+		var refused error
 		if w.running != nil && w.running.Err() != nil {
-			over = w.refusing
+			refused = w.refusing
 		}
 		w.mu.Unlock()
-		if generation != since {
+		if done {
 			return nil
 		}
-		if over != nil {
-			return over
+		if refused != nil {
+			return refused
 		}
 		select {
 		case <-changed:

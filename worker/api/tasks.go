@@ -43,7 +43,8 @@ func (h *handler) submit(w http.ResponseWriter, r *http.Request) error {
 // list serves GET /tasks. The ETag is the generation; with since and wait the
 // answer comes once the generation is another one or the wait is over. With
 // since and changed it has only what changed after since, and says so by a
-// Delta-Base (RFC 3229), where since is known here.
+// Delta-Base (RFC 3229), where since is known here; it is not held up for that
+// tasks were accepted.
 func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 	filter, since, wait, err := listQuery(r)
 	if err != nil {
@@ -55,7 +56,11 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) error {
 	}
 	if wait > 0 {
 		ctx, cancel := context.WithTimeout(r.Context(), wait)
-		err := h.worker.Changed(ctx, since)
+		await := h.worker.Changed
+		if onlyChanged {
+			await = h.worker.News
+		}
+		err := await(ctx, since)
 		cancel()
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return err

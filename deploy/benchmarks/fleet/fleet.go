@@ -21,7 +21,7 @@ type fleet struct {
 	port       string
 	listener   net.Listener
 	startDelay time.Duration
-	births     chan<- started // told of each task that has come to run; nil: nobody is
+	births     chan<- started // told of each task that has come to run
 	served     sync.WaitGroup
 
 	started, ended, doubled atomic.Int64

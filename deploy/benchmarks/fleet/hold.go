@@ -32,9 +32,14 @@ func measureHold(ctx context.Context, c config, out io.Writer) (err error) {
 		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	h := &holding{config: c, fleet: f, manager: m, births: births, row: func(name, format string, args ...any) {
+	h := &holding{
+		config: c, fleet: f, manager: m,
+		load: newLoad(m, c.tasks, c.window, "infinity"), one: newLoad(m, 1, 1, "infinity"),
+	}
+	go watch(fleetCtx, births, h.load, h.one)
+	h.row = func(name, format string, args ...any) {
 		fmt.Fprintf(table, "| %s\t| %s\t|\n", name, fmt.Sprintf(format, args...))
-	}}
+	}
 	h.row("workers, tasks", "%d, %d", c.workers, c.tasks)
 	fmt.Fprintln(table, "|---\t|---\t|")
 	h.row("all workers joined and read, s", "%.1f", time.Since(joining).Seconds())
@@ -51,15 +56,14 @@ type holding struct {
 	config  config
 	fleet   *fleet
 	manager *manager
-	births  chan started
 	load    *load
+	one     *load // of one task, submitted after the restart
 	row     func(name, format string, args ...any)
 }
 
 // fill submits the tasks, which run until they are stopped.
 func (h *holding) fill(ctx context.Context) error {
 	began := time.Now()
-	h.load = newLoad(h.manager, h.config.tasks, h.config.window, "infinity", h.births)
 	if err := h.load.submit(ctx, h.config.clients, 0); err != nil {
 		return err
 	}
@@ -70,8 +74,9 @@ func (h *holding) fill(ctx context.Context) error {
 	return err
 }
 
-// settle is how long the manager is let alone before it is taken to be at rest.
-const settle = 10 * time.Second
+// settle is how long the manager is let alone before it is taken to be at rest:
+// connections that it does not need any more are given up after half a minute.
+const settle = 40 * time.Second
 
 // watchRest measures CPU and memory while nothing happens.
 func (h *holding) watchRest(ctx context.Context) error {
@@ -159,14 +164,12 @@ func (h *holding) restart(ctx context.Context) error {
 		return err
 	}
 	serving := time.Since(began)
-	births := make(chan started, 1<<16)
-	h.fleet.births = births
-	one := newLoad(h.manager, 1, 1, "infinity", births)
+	one := h.one
 	if err := one.submit(ctx, 1, 0); err != nil {
 		return err
 	}
 	accepted := time.Since(began)
-	for one.born.Load() == 0 {
+	for one.asked[0].Load() == 0 {
 		if err := pause(ctx, time.Millisecond); err != nil {
 			return err
 		}

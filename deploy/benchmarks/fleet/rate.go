@@ -66,7 +66,8 @@ func measureRate(ctx context.Context, c config, out io.Writer) (err error) {
 	if c.rate > 0 {
 		most = c.rate * int(c.duration/time.Second)
 	}
-	l := newLoad(m, most, c.window, strconv.FormatFloat(c.life.Seconds(), 'f', -1, 64), births)
+	l := newLoad(m, most, c.window, strconv.FormatFloat(c.life.Seconds(), 'f', -1, 64))
+	go watch(fleetCtx, births, l)
 	samples, err := runLoad(ctx, c, m, l)
 	if err != nil {
 		return errors.Join(err, m.kill())
@@ -193,7 +194,7 @@ func checkAccepted(ctx context.Context, m *manager, l *load, f *fleet, out io.Wr
 	}
 	found, states := 0, map[string]int{}
 	err := m.all(ctx, func(id, state string) {
-		if i, mine := l.mine(id); mine && l.accepted[i].Load() > 0 {
+		if l.holds(id) {
 			found++
 			states[state]++
 		}
@@ -201,7 +202,8 @@ func checkAccepted(ctx context.Context, m *manager, l *load, f *fleet, out io.Wr
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "after kill -9: %d of %d accepted tasks are there, %v; runs begun %d\n", found, l.acknowledged.Load(), states, f.started.Load())
+	fmt.Fprintf(out, "after kill -9: %d of %d accepted tasks are there, %v; %d were begun, %d of them twice\n",
+		found, l.acknowledged.Load(), states, f.started.Load(), f.doubled.Load())
 	if found != int(l.acknowledged.Load()) {
 		return errors.New("accepted tasks are lost")
 	}

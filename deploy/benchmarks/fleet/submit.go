@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,36 +24,48 @@ type load struct {
 	life    string // the argument of sleep
 	prefix  uuid.UUID
 
-	slots    chan struct{} // one for each task that may be submitted and not running
-	births   chan started
+	slots    chan struct{}  // one for each task that may be submitted and not running
 	accepted []atomic.Int64 // µs after epoch + 1; by number
 	asked    []atomic.Int64 // the same: when the worker was asked
 	took     []atomic.Int64 // µs from POST to 201
 	epoch    time.Time
 
-	next, acknowledged, failed, born atomic.Int64
-	lastError                        atomic.Pointer[error]
+	next, acknowledged atomic.Int64
+	lastError          atomic.Pointer[error]
 }
 
-func newLoad(m *manager, most, window int, life string, births chan started) *load {
+func newLoad(m *manager, most, window int, life string) *load {
 	l := &load{
-		manager: m, life: life, prefix: uuid.New(), births: births, epoch: time.Now(),
+		manager: m, life: life, prefix: uuid.New(), epoch: time.Now(),
 		slots:    make(chan struct{}, window),
 		accepted: make([]atomic.Int64, most), asked: make([]atomic.Int64, most), took: make([]atomic.Int64, most),
 	}
-	go l.watch()
 	return l
 }
 
-// watch takes the births until their channel is closed.
-func (l *load) watch() {
-	for s := range l.births {
-		if i := int(binary.BigEndian.Uint32(s.id[12:])); i < len(l.asked) {
-			if l.asked[i].CompareAndSwap(0, int64(s.at.Sub(l.epoch)/time.Microsecond)+1) {
-				l.born.Add(1)
-				<-l.slots
+// watch gives the births to the loads whose tasks they are, until ctx ends.
+func watch(ctx context.Context, births <-chan started, loads ...*load) {
+	for {
+		select {
+		case s := <-births:
+			for _, l := range loads {
+				l.take(s)
 			}
+		case <-ctx.Done():
+			return
 		}
+	}
+}
+
+// take notes when a task of this load was asked for. That it is begun anew when
+// its node is lost says nothing of the load.
+func (l *load) take(s started) {
+	i := int(binary.BigEndian.Uint32(s.id[12:]))
+	if s.id != l.id(i) || i >= len(l.asked) {
+		return
+	}
+	if l.asked[i].CompareAndSwap(0, int64(s.at.Sub(l.epoch)/time.Microsecond)+1) {
+		<-l.slots
 	}
 }
 
@@ -195,11 +206,12 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }
 
-// mine reports whether an ID is one of this load's, and its number.
-func (l *load) mine(id string) (int, bool) {
+// holds reports whether an ID is that of a task which was accepted.
+func (l *load) holds(id string) bool {
 	parsed, err := uuid.Parse(id)
-	if err != nil || !strings.HasPrefix(id, l.prefix.String()[:23]) {
-		return 0, false
+	if err != nil {
+		return false
 	}
-	return int(binary.BigEndian.Uint32(parsed[12:])), true
+	i := int(binary.BigEndian.Uint32(parsed[12:]))
+	return i < len(l.accepted) && parsed == l.id(i) && l.accepted[i].Load() > 0
 }

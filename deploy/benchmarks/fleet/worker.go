@@ -40,7 +40,8 @@ type worker struct {
 	ended      []uuid.UUID          // oldest first
 	born       uint64               // the first generation
 	generation uint64
-	moved      chan struct{} // closed at the next change; nil while nobody waits
+	news       uint64        // the generation of the last change but acceptances
+	moved      chan struct{} // closed at the next news; nil while nobody waits
 	promised   task.Resources
 	states     [len(task.States)]int
 }
@@ -57,7 +58,7 @@ type held struct {
 func newWorker(f *fleet, name string, p *page) *worker {
 	born := uint64(time.Now().UnixMicro())
 	return &worker{
-		fleet: f, name: name, page: p, born: born, generation: born,
+		fleet: f, name: name, page: p, born: born, generation: born, news: born,
 		tasks: map[uuid.UUID]*held{}, fences: map[uuid.UUID]uint64{},
 	}
 }
@@ -67,6 +68,10 @@ func (w *worker) show(h *held) {
 	w.generation++
 	h.changed = w.generation
 	h.text, _ = json.Marshal(&h.task) // a struct that always can be
+	if h.task.State == task.Scheduled {
+		return
+	}
+	w.news = w.generation
 	if w.moved != nil {
 		close(w.moved)
 		w.moved = nil
@@ -133,9 +138,7 @@ func (w *worker) start(h *held, asked time.Time) {
 	}
 	w.mu.Unlock()
 	w.fleet.started.Add(1)
-	if w.fleet.births != nil {
-		w.fleet.births <- started{h.task.ID, asked}
-	}
+	w.fleet.births <- started{h.task.ID, asked}
 }
 
 // lifeOf is how long a task "sleep N" runs.
@@ -204,10 +207,11 @@ func (w *worker) stop(id uuid.UUID, allocation *uint64) error {
 	return nil
 }
 
-// await blocks until the generation is another one than since.
+// await blocks until something has changed after since besides tasks having been
+// accepted.
 func (w *worker) await(ctx context.Context, since uint64, wait time.Duration) {
 	w.mu.Lock()
-	if w.generation != since {
+	if w.news > since || since > w.generation {
 		w.mu.Unlock()
 		return
 	}
