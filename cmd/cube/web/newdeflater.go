@@ -34,21 +34,21 @@ func newDeflater(fixed []string, p *page) *deflater {
 	copy(d.literals[:], codes)
 	copy(d.offsets[:], canonical(offsetLengths))
 	d.head = blockHeader(literalLengths, offsetLengths)
-	for _, tokens := range parsed {
-		d.steps = append(d.steps, stepsOf(tokens, codes))
+	for _, elements := range parsed {
+		d.steps = append(d.steps, stepsOf(elements, codes))
 	}
 	return d
 }
 
-// token is a byte or, with a length, a repetition.
-type token struct {
+// element is a byte or, with a length, a repetition.
+type element struct {
 	literal      byte
 	length, from int
 	back         int // the distance, less the figures between
 }
 
-// symbol is the token's in the literals' code.
-func (t token) symbol() int {
+// symbol is the element's in the literals' code.
+func (t element) symbol() int {
 	if t.length == 0 {
 		return int(t.literal)
 	}
@@ -76,7 +76,7 @@ const chain = 48
 const margin = 2 << 10
 
 // findRepetitions takes the pieces apart.
-func findRepetitions(fixed []string, shifts []int) (parsed [][]token) {
+func findRepetitions(fixed []string, shifts []int) (parsed [][]element) {
 	f := &finder{shifts: shifts}
 	var text []byte
 	for i, piece := range fixed {
@@ -89,12 +89,12 @@ func findRepetitions(fixed []string, shifts []int) (parsed [][]token) {
 	f.text, f.before = string(text), make([]int32, len(text))
 	at := 0
 	for i := range fixed {
-		var tokens []token
+		var elements []element
 		for at < f.ends[i] {
 			t := f.longest(at)
 			f.remember(at)
 			if t.length > 0 && at+1 < f.ends[i] && f.longest(at+1).length > t.length {
-				t = token{} // the next byte begins a longer one
+				t = element{} // the next byte begins a longer one
 			}
 			if t.length == 0 {
 				t.literal = f.text[at]
@@ -105,9 +105,9 @@ func findRepetitions(fixed []string, shifts []int) (parsed [][]token) {
 				}
 				at += t.length
 			}
-			tokens = append(tokens, t)
+			elements = append(elements, t)
 		}
-		parsed = append(parsed, tokens)
+		parsed = append(parsed, elements)
 	}
 	return parsed
 }
@@ -131,10 +131,10 @@ func (f *finder) remember(at int) {
 
 // longest is the longest repetition that begins at a position, the nearest of
 // equals; without one it has no length.
-func (f *finder) longest(at int) (best token) {
+func (f *finder) longest(at int) (best element) {
 	h, ok := f.hash(at)
 	if !ok {
-		return token{}
+		return element{}
 	}
 	piece := f.piece[at]
 	for from, tries := int(f.last[h])-1, 0; from >= 0 && tries < chain; from, tries = int(f.before[from])-1, tries+1 {
@@ -147,20 +147,20 @@ func (f *finder) longest(at int) (best token) {
 			length++
 		}
 		if length >= leastMatch && length > best.length {
-			best = token{length: length, from: int(of), back: at - from}
+			best = element{length: length, from: int(of), back: at - from}
 		}
 	}
 	return best
 }
 
-// stepsOf joins the bits of tokens.
-func stepsOf(tokens []token, codes []code) (steps []step) {
+// stepsOf joins the bits of elements.
+func stepsOf(elements []element, codes []code) (steps []step) {
 	s := step{from: -1}
 	end := func() {
 		steps = append(steps, s)
 		s = step{from: -1}
 	}
-	for _, t := range tokens {
+	for _, t := range elements {
 		c := codes[t.symbol()]
 		value, length := uint64(c.bits), c.length
 		if t.length > 0 {
