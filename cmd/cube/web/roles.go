@@ -62,13 +62,13 @@ type rolesFile struct {
 // rules are a roles file that was read.
 type rules struct {
 	rolesFile
-	tokens []token
+	tokens []bearerToken
 	// passwords says that the server asks for one, so that a user's name is
 	// known to be true.
 	passwords bool
 }
 
-type token struct {
+type bearerToken struct {
 	name string
 	role Role
 	sum  [sha256.Size]byte
@@ -212,7 +212,7 @@ func (r *rules) readTokens(dir string) (missing, err error) {
 		if len(text) < leastToken {
 			return nil, fmt.Errorf("the token %s in %s is too short; want %d characters or more", entry.Name, path, leastToken)
 		}
-		r.tokens = append(r.tokens, token{name: entry.Name, role: entry.Role, sum: sha256.Sum256(text)})
+		r.tokens = append(r.tokens, bearerToken{name: entry.Name, role: entry.Role, sum: sha256.Sum256(text)})
 	}
 	return missing, nil
 }
