@@ -53,6 +53,7 @@ func TestEngine(t *testing.T) {
 		{"exec in a run that ends", testExecInARunThatEnds},
 		{"check", testCheck},
 		{"pull", func(t *testing.T, _ string) { testPull(t, program) }},
+		{"pull is told", func(t *testing.T, _ string) { testPullIsTold(t, program) }},
 		{"image of its own", func(t *testing.T, _ string) { testImageOfItsOwn(t, program) }},
 		{"many at once", testManyAtOnce},
 	} {

@@ -71,7 +71,7 @@ func (r *Runtime) followPull(ctx context.Context, ref string, account io.Reader)
 		if line.Status == "Downloading" {
 			fetched[line.ID] = line.Progress.Current
 		}
-		if time.Since(said) >= progressEvery {
+		if time.Since(said) >= r.progress {
 			said = time.Now()
 			var sum int64
 			for _, bytes := range fetched {

@@ -14,7 +14,7 @@ import (
 func TestPullSaysHowFarItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := &Runtime{log: slog.New(slog.NewTextHandler(&log, nil))}
+		r := &Runtime{log: slog.New(slog.NewTextHandler(&log, nil)), progress: progressEvery}
 		account, engine := io.Pipe()
 		done := make(chan error)
 		go func() { done <- r.followPull(context.Background(), "big:1", account) }()
@@ -46,7 +46,7 @@ func TestPullSaysHowFarItIs(t *testing.T) {
 }
 
 func TestPullFailsAsTheAccountSays(t *testing.T) {
-	r := &Runtime{log: slog.New(slog.DiscardHandler)}
+	r := &Runtime{log: slog.New(slog.DiscardHandler), progress: progressEvery}
 	for _, test := range []struct{ name, account, want string }{
 		{"an error", `{"status":"Pulling"}{"errorDetail":{"message":"no space left"},"error":"no space left"}{"status":"x"}`, "no space left"},
 		{"cut off", `{"status":"Pulling"}{"stat`, "unexpected EOF"},

@@ -7,12 +7,15 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,7 +23,9 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
+	"github.com/google/uuid"
 
+	"cube/worker/docker"
 	"cube/worker/docker/dockertest"
 )
 
@@ -32,7 +37,10 @@ type registry struct {
 	types map[string]string
 	main  atomic.Value // string: digest of the manifest that the tag means
 	pulls atomic.Int64 // manifests asked for
+	user  atomic.Value // string: who alone is let in, by basic authentication; empty: everybody
 }
+
+const registryPassword = "pass:word"
 
 func newRegistry(t *testing.T) *registry {
 	t.Helper()
@@ -70,6 +78,12 @@ func (r *registry) put(t *testing.T, program []byte, more map[string]any, args .
 }
 
 func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	user, password, _ := req.BasicAuth()
+	if only, _ := r.user.Load().(string); only != "" && (user != only || password != registryPassword) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="cube-test"`)
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+		return
+	}
 	path := req.URL.Path
 	which := path[strings.LastIndexByte(path, '/')+1:]
 	if strings.Contains(path, "/manifests/") {
@@ -84,7 +98,7 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	switch {
 	case path == "/v2/":
 	case !there:
-		http.NotFound(w, req)
+		refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "manifest unknown")
 	default:
 		if kind := r.types[which]; kind != "" {
 			w.Header().Set("Content-Type", kind)
@@ -93,6 +107,72 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(blob)))
 		_, _ = w.Write(blob) // the engine may have seen enough
 	}
+}
+
+// refuse answers in the distribution API's shape of errors.
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, code, message)
+}
+
+// What goes wrong with a pull is said in a line, with the image; what goes well
+// is told while it does.
+func testPullIsTold(t *testing.T, path string) {
+	engine, from := dockertest.Client(t), newRegistry(t)
+	var ids []string
+	t.Cleanup(func() { removeImages(t, engine, ids) })
+	owner := dockertest.Owner(t)
+	var log lockedBuffer
+	r := newRuntime(t, owner, func(cfg *docker.Config) { cfg.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	r.SayProgress()
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program = append(program, uuid.NewString()...) // a layer that is not there yet
+	ids = append(ids, from.put(t, program, nil, "exit", "0"))
+	missing := strings.TrimSuffix(from.name, ":1") + ":missing"
+	for _, test := range []struct{ name, image, user, want string }{
+		{"no such tag", missing, "", "manifest unknown"},
+		{"not let in", from.name, "somebody", "no basic auth credentials"},
+	} {
+		from.user.Store(test.user)
+		key, what := newTask(test.image)
+		what.ImagePullPolicy = ""
+		run, err := r.Start(t.Context(), key, what)
+		if err == nil || !strings.Contains(err.Error(), `image "`+test.image+`" could not be pulled`) || !strings.Contains(err.Error(), test.want) ||
+			strings.ContainsRune(err.Error(), '\n') {
+			t.Errorf("%s: started as %+v, %v; want a line that names the image and says %q", test.name, run, err, test.want)
+		}
+	}
+	from.user.Store("")
+	key, what := newTask(from.name)
+	what.ImagePullPolicy = ""
+	start(t, r, key, what)
+	told := log.String()
+	progress := regexp.MustCompile(`still pulling image" image=` + regexp.QuoteMeta(from.name) + ` layers=1 bytes=[1-9]`)
+	if !progress.MatchString(told) || !strings.Contains(told, "pulled image") {
+		t.Errorf("of the pull it says\n%s", told)
+	}
+}
+
+// lockedBuffer is a buffer for more than one writer.
+type lockedBuffer struct {
+	mu     sync.Mutex // guards buffer
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
 }
 
 func testPull(t *testing.T, path string) {

@@ -64,6 +64,8 @@ type Runtime struct {
 	claims *claims
 	groups *groups
 	looks  chan struct{} // bounds the inspections of those who wait
+	// progress is how often a running pull says how far it is.
+	progress time.Duration
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -114,6 +116,8 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 		claims: newClaims(),
 		groups: newGroups(cfg.ProcPath, cfg.SysPath),
 		looks:  make(chan struct{}, inspectsAtOnce),
+
+		progress: progressEvery,
 	}
 	r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.watch = newWatcher(api, cfg.Owner, log, func(ctx context.Context, all []container.Summary) {

@@ -12,8 +12,9 @@ import (
 // What a container is given, as the engine itself says.
 func testNoPrivileges(t *testing.T, image string) {
 	engine := dockertest.Client(t)
+	parent := dockertest.CgroupParent(t)
 	owner := dockertest.Owner(t)
-	runtime := newRuntime(t, owner, func(cfg *docker.Config) { cfg.CgroupParent = "/cube-test" })
+	runtime := newRuntime(t, owner, func(cfg *docker.Config) { cfg.CgroupParent = parent })
 	key, what := newTask(image, "forever")
 	what.Name = "web"
 	start(t, runtime, key, what)
@@ -35,7 +36,7 @@ func testNoPrivileges(t *testing.T, image string) {
 		"is restarted by the engine":    host.RestartPolicy.Name != "no",
 		"is removed by the engine":      host.AutoRemove,
 		"publishes the image's ports":   host.PublishAllPorts,
-		"is in another cgroup":          host.CgroupParent != "/cube-test",
+		"is in another cgroup":          host.CgroupParent != parent,
 		"lacks the labels":              c.Config.Labels["cube.owner"] != owner || c.Config.Labels["cube.task"] != what.ID.String() || c.Config.Labels["cube.name"] != "web",
 		"has a health check of its own": c.State.Health != nil,
 	} {

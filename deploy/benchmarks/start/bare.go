@@ -9,12 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 )
 
 // idle is what every task does.
 var idle = []string{"sleep", "86400"}
+
+// taskMemory is the limit of every task that has one, in bytes.
+const taskMemory = 8 << 20
 
 // processes are started by fork and exec.
 type processes struct {
@@ -23,7 +27,7 @@ type processes struct {
 }
 
 func (p *processes) start(_ context.Context, n int) error {
-	return each(n, func() error {
+	return each(n, func(int) error {
 		cmd := exec.Command(idle[0], idle[1:]...)
 		err := cmd.Start()
 		if err == nil {
@@ -55,8 +59,8 @@ type containers struct {
 }
 
 func (c *containers) start(ctx context.Context, n int) error {
-	return each(n, func() error {
-		out, err := exec.CommandContext(ctx, "docker", "run", "--detach", "--memory=8m", c.image, "forever").Output()
+	return each(n, func(int) error {
+		out, err := exec.CommandContext(ctx, "docker", "run", "--detach", "--memory="+strconv.Itoa(taskMemory), c.image, "forever").Output()
 		if err != nil {
 			return fmt.Errorf("docker run: %w", err)
 		}

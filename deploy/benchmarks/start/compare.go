@@ -19,16 +19,21 @@ type starter interface {
 	clear() error
 }
 
-// compare times both ways and prints the tables.
+// way is a way to start tasks.
+type way struct {
+	name string
+	starter
+}
+
+// compare times all ways and prints the tables.
 func compare(ctx context.Context, c config, dir string, out io.Writer) (err error) {
-	var bare starter = &processes{}
-	image := ""
+	bare, image := []way{{"bare", &processes{}}}, ""
 	if c.runtime == "docker" {
 		if image, err = importImage(ctx, dir); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, docker(context.WithoutCancel(ctx), "rmi", image)) }()
-		bare = &containers{image: image}
+		bare = []way{{"bare", newEngine(image)}, {"docker run", &containers{image: image}}}
 	}
 	cube, err := startWorker(ctx, c, dir, image)
 	if err != nil {
@@ -38,17 +43,14 @@ func compare(ctx context.Context, c config, dir string, out io.Writer) (err erro
 	if err := latency(ctx, c, cube, bare, dir, out); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%8s  %-6s  %12s  %14s\n", "tasks", "by", "all run", "memory a task")
+	fmt.Fprintf(out, "\n%8s  %-10s  %12s  %14s\n", "tasks", "by", "all run", "memory a task")
 	for _, n := range c.sizes {
-		for _, way := range []struct {
-			name string
-			starter
-		}{{"cube", cube}, {"bare", bare}} {
+		for _, way := range append([]way{{"cube", cube}}, bare...) {
 			took, memory, err := crowd(ctx, way.starter, n)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(out, "%8d  %-6s  %12v  %11.2f MiB\n", n, way.name, took.Round(100*time.Microsecond), memory/(1<<20))
+			fmt.Fprintf(out, "%8d  %-10s  %12v  %11.2f MiB\n", n, way.name, took.Round(100*time.Microsecond), memory/(1<<20))
 		}
 	}
 	return nil
@@ -86,15 +88,17 @@ func available() (float64, error) {
 	return float64(*info.MemAvailableBytes), nil
 }
 
+// sideBySide bounds how many tasks are being started at once.
+const sideBySide = 32
+
 // each does one thing n times at once, so many side by side.
-func each(n int, do func() error) error {
-	const sideBySide = 32
+func each(n int, do func(i int) error) error {
 	places := make(chan struct{}, sideBySide)
 	errs := make([]error, n)
 	var group sync.WaitGroup
 	for i := range n {
 		places <- struct{}{}
-		group.Go(func() { errs[i] = do(); <-places })
+		group.Go(func() { errs[i] = do(i); <-places })
 	}
 	group.Wait()
 	return errors.Join(errs...)

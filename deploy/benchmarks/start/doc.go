@@ -1,6 +1,6 @@
 // Command start compares what it costs to start tasks and to have them: by the
-// real cube worker over HTTP, and bare, by fork and exec or by docker run, in the
-// same run.
+// real cube worker over HTTP, and bare, in the same run: by fork and exec; or by the
+// Docker Engine's API, which is what the worker asks too, and by docker run.
 //
 //	go run ./deploy/benchmarks/start
 //	go run ./deploy/benchmarks/start --runtime=docker --sizes=1,10,100
@@ -8,8 +8,9 @@
 // The latency of one start is taken in turns, a start by the worker and a bare
 // one after it, so that other load moves both alike: compare medians. It is from
 // the request until the worker says that the task runs, two HTTP requests and two
-// writes to disk included; a bare start is over when exec has succeeded, or when
-// docker run --detach has returned.
+// writes to disk included; a bare start is over when exec has succeeded, when the
+// engine has answered the second of two requests, or when docker run --detach has
+// returned.
 //
 // Then as many tasks as a size says are started at once, and all have come to run
 // when the time is taken. Memory is what the machine has less of in the end, by

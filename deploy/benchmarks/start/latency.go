@@ -30,6 +30,7 @@ func (r *row) quantile(q float64) time.Duration {
 // latencies are the rows, each with a time of every turn.
 type latencies struct {
 	told, bare, disk   row // what is timed
+	command            row // docker run, for Docker
 	accepted, run, say row // the parts of told
 	added, own         row // told less bare; less the disk, too
 }
@@ -41,6 +42,7 @@ func newLatencies() *latencies {
 		run:      row{name: "started", what: "of which: from there until the task runs"},
 		say:      row{name: "told", what: "of which: from there until the client knows"},
 		bare:     row{name: "bare", what: "a bare start"},
+		command:  row{name: "docker run", what: "the same by the docker command"},
 		disk:     row{name: "disk", what: "the writes of a start by themselves"},
 		added:    row{name: "added", what: "cube less bare"},
 		own:      row{name: "own", what: "cube less bare less disk"},
@@ -48,7 +50,7 @@ func newLatencies() *latencies {
 }
 
 // latency times single starts, in turns.
-func latency(ctx context.Context, c config, cube *worker, bare starter, dir string, out io.Writer) error {
+func latency(ctx context.Context, c config, cube *worker, bare []way, dir string, out io.Writer) error {
 	const rest = 100 * time.Millisecond // between two starts, as between two tasks that arrive
 	tick := time.NewTicker(rest)
 	defer tick.Stop()
@@ -59,8 +61,11 @@ func latency(ctx context.Context, c config, cube *worker, bare starter, dir stri
 	l := newLatencies()
 	turns := []func(context.Context) error{
 		func(ctx context.Context) error { return l.startByCube(ctx, cube) },
-		func(ctx context.Context) error { return l.startBare(ctx, bare) },
+		func(ctx context.Context) error { return l.bare.start(ctx, bare[0]) },
 		func(context.Context) error { return l.write(disk) },
+	}
+	if len(bare) > 1 {
+		turns = append(turns, func(ctx context.Context) error { return l.command.start(ctx, bare[1]) })
 	}
 	for range c.pairs {
 		for _, turn := range turns {
@@ -101,13 +106,14 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func (l *latencies) startBare(ctx context.Context, bare starter) error {
+// start times a start that is not by the worker.
+func (r *row) start(ctx context.Context, way starter) error {
 	began := time.Now()
-	if err := bare.start(ctx, 1); err != nil {
+	if err := way.start(ctx, 1); err != nil {
 		return err
 	}
-	l.bare.times = append(l.bare.times, time.Since(began))
-	return bare.clear()
+	r.times = append(r.times, time.Since(began))
+	return way.clear()
 }
 
 func (l *latencies) write(disk *disk) error {
@@ -127,7 +133,10 @@ func (l *latencies) subtract() {
 
 func (l *latencies) print(c config, out io.Writer) {
 	fmt.Fprintf(out, "one start of a %s task, %d turns\n%10s  %10s  %10s  %10s\n", c.runtime, c.pairs, "", "p50", "p90", "p99")
-	for _, r := range []*row{&l.told, &l.accepted, &l.run, &l.say, &l.bare, &l.added, &l.disk, &l.own} {
+	for _, r := range []*row{&l.told, &l.accepted, &l.run, &l.say, &l.bare, &l.command, &l.added, &l.disk, &l.own} {
+		if len(r.times) == 0 {
+			continue
+		}
 		fmt.Fprintf(out, "%10s", r.name)
 		for _, q := range []float64{0.5, 0.9, 0.99} {
 			fmt.Fprintf(out, "  %7.2f ms", r.quantile(q).Seconds()*1e3)

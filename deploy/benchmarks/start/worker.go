@@ -59,13 +59,23 @@ func startWorker(ctx context.Context, c config, dir, image string) (*worker, err
 	return nil, fmt.Errorf("the worker ended: %w\n%s", w.cmd.Wait(), &said)
 }
 
+// stop ends the worker, and removes the containers that it keeps for their output.
 func (w *worker) stop() error {
 	_ = w.cmd.Process.Signal(os.Interrupt) // Wait says how it ended
-	return w.cmd.Wait()
+	err := w.cmd.Wait()
+	if w.image == "" {
+		return err
+	}
+	kept, listErr := exec.Command("docker", "ps", "--all", "--quiet", "--filter=ancestor="+w.image).Output()
+	err = errors.Join(err, listErr)
+	if ids := strings.Fields(string(kept)); len(ids) > 0 {
+		err = errors.Join(err, docker(context.Background(), append([]string{"rm", "--force"}, ids...)...))
+	}
+	return err
 }
 
 func (w *worker) start(ctx context.Context, n int) error {
-	if err := each(n, func() error { return w.submit(ctx) }); err != nil {
+	if err := each(n, func(int) error { return w.submit(ctx) }); err != nil {
 		return err
 	}
 	return w.await(ctx, task.Running)
@@ -74,7 +84,7 @@ func (w *worker) start(ctx context.Context, n int) error {
 // submit asks for one task, and returns once it is accepted.
 func (w *worker) submit(ctx context.Context) error {
 	event := task.Event{ID: uuid.New(), State: task.Running, Timestamp: time.Now(), Task: task.Task{
-		ID: uuid.New(), Allocation: 1, Memory: 8 << 20, Command: idle, StopTimeout: task.Duration(time.Second),
+		ID: uuid.New(), Allocation: 1, Memory: taskMemory, Command: idle, StopTimeout: task.Duration(time.Second),
 	}}
 	if w.image != "" {
 		event.Task.Image, event.Task.Command = w.image, []string{"forever"}

@@ -2,6 +2,9 @@ package dockertest
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -84,4 +87,33 @@ func remove(ctx context.Context, engine *client.Client, id string) error {
 		return nil
 	}
 	return err
+}
+
+// CgroupParent names a cgroup for containers to be below, in the words of the
+// engine's cgroup driver. It is gone at the end of the test, when the containers
+// are: call it before [Owner].
+func CgroupParent(t testing.TB) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
+	defer cancel()
+	info, err := Client(t).Info(ctx)
+	if err != nil {
+		t.Fatalf("ask the Docker engine for its cgroup driver: %v", err)
+	}
+	name := "cubetest" + uuid.NewString()[:8] // a dash would be a level, to systemd
+	if info.CgroupDriver == "systemd" {
+		return name + ".slice" // which systemd removes with the last container
+	}
+	t.Cleanup(func() {
+		groups, err := filepath.Glob("/sys/fs/cgroup/*/" + name)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, group := range append(groups, "/sys/fs/cgroup/"+name) {
+			if err := os.Remove(group); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("remove the containers' cgroup: %v", err)
+			}
+		}
+	})
+	return "/" + name
 }
