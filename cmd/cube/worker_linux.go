@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"cube/collector"
 	"cube/worker"
@@ -153,6 +154,9 @@ func (w *runningWorker) open(ctx context.Context) (err error) {
 	}
 	if w.fault == nil {
 		err = w.openTasks(ctx)
+	}
+	if errors.Is(err, unix.ENOSPC) {
+		w.fault, err = err, nil
 	}
 	if err != nil {
 		return err

@@ -65,8 +65,8 @@ func open(path string, timeout time.Duration) (db *bbolt.DB, err error) {
 	})
 }
 
-// ErrUnusable says that a file is damaged, or not for this program. It was left
-// as it is.
+// ErrUnusable says that a file is damaged, or not for this program, or that there
+// is no room to make it. What there was is left as it is.
 var ErrUnusable = errors.New("the worker's state is unusable")
 
 // unusable is an error that is ErrUnusable, in words of its own.
@@ -218,6 +218,8 @@ func describe(path string, err error) error {
 		return unusable{fmt.Errorf("the worker's state %s was left as it is: %w", path, err)}
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fmt.Errorf("the worker's state %s is in use by another process", path)
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		return unusable{fmt.Errorf("the worker's state %s cannot be made, since its disk is full: %w; start again when there is room", path, err)}
 	}
 	return fmt.Errorf("the worker's state cannot be opened: %w", err)
 }
