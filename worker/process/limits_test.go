@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/user"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/cgroups/v3/cgroup2"
 	"golang.org/x/sys/unix"
 
 	"cube/worker/task"
@@ -121,10 +123,7 @@ func TestWithoutTheRightToMakeCgroupsTasksRunAndTheLogSaysSo(t *testing.T) {
 // itself, forking into a group, killing and removing it.
 func TestCgroup2KillsWhatEscapes(t *testing.T) {
 	needRoot(t)
-	mount := mountpoint
-	if _, err := os.Stat(filepath.Join(mount, "cgroup.controllers")); err != nil {
-		mount = filepath.Join(mountpoint, "unified")
-	}
+	mount := mount2()
 	h, err := newHierarchy2(mount, "cube-test-v2", nil)
 	if err != nil {
 		t.Skipf("there is no cgroup v2 at %s: %v", mount, err)
@@ -156,6 +155,79 @@ func TestCgroup2KillsWhatEscapes(t *testing.T) {
 	}
 	if _, err := os.Stat(g.file2("")); !os.IsNotExist(err) {
 		t.Errorf("the group is there: %v", err)
+	}
+}
+
+// mount2 is where cgroup v2 is mounted, with or beside v1.
+func mount2() string {
+	if _, err := os.Stat(filepath.Join(mountpoint, "cgroup.controllers")); err != nil {
+		return filepath.Join(mountpoint, "unified")
+	}
+	return mountpoint
+}
+
+// A service of systemd's, as it delegates one: the worker in the service's own
+// cgroup, out of which it has to move, since that is to have children with
+// controllers; or in a subgroup of it (DelegateSubgroup), where it stays.
+func TestCgroup2InAService(t *testing.T) {
+	needRoot(t)
+	mount := mount2()
+	controllers, err := os.ReadFile(filepath.Join(mount, "cgroup.controllers"))
+	if err != nil || len(bytes.TrimSpace(controllers)) == 0 {
+		t.Skipf("there is no cgroup v2 with a controller: %q, %v", controllers, err)
+	}
+	// Any controller will do, and v1 may have the others.
+	controller := strings.Fields(string(controllers))[0]
+	write := func(text string, path ...string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(append([]string{mount}, path...)...), []byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := cgroup2.NestedGroupPath("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, err := os.ReadFile(filepath.Join(mount, "cgroup.subtree_control"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(mount, "cgroup.subtree_control"), []byte("+"+controller), 0); err != nil {
+		t.Skipf("this machine's cgroups of v2 cannot be changed: %v", err)
+	}
+	if !slices.Contains(strings.Fields(string(given)), controller) {
+		t.Cleanup(func() { write("-"+controller, "cgroup.subtree_control") })
+	}
+	for name, within := range map[string]string{"its own": "", "a subgroup": leaf} {
+		t.Run(name, func(t *testing.T) {
+			service := fmt.Sprintf("cube-test-service-%d", os.Getpid())
+			if err := os.MkdirAll(filepath.Join(mount, service, within), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				write(fmt.Sprint(os.Getpid()), before, "cgroup.procs")
+				for _, dir := range []string{"cube", leaf, ""} {
+					if err := unix.Rmdir(filepath.Join(mount, service, dir)); err != nil && !os.IsNotExist(err) {
+						t.Errorf("removing %s: %v", filepath.Join(service, dir), err)
+					}
+				}
+			}()
+			write(fmt.Sprint(os.Getpid()), service, within, "cgroup.procs")
+			h, err := newHierarchy2(mount, "cube", []string{controller})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := "/" + service + "/cube"; h.parent() != want {
+				t.Errorf("the parent is %s; want %s", h.parent(), want)
+			}
+			if own, err := cgroup2.NestedGroupPath(""); err != nil || own != "/"+service+"/"+leaf {
+				t.Errorf("this process is in %s, %v", own, err)
+			}
+			// What a restarted worker does, while tasks run.
+			if again, err := newHierarchy2(mount, "cube", []string{controller}); err != nil || again.parent() != h.parent() {
+				t.Errorf("once more: %+v, %v", again, err)
+			}
+		})
 	}
 }
 

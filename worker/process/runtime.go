@@ -76,6 +76,8 @@ func New(config Config) (*Runtime, error) {
 			config.Log.Warn("No cgroups can be made: process tasks run without CPU and memory limits", "err", err)
 		}
 	}
+	// Of this process, wherever the measured machine's are seen: the PIDs of
+	// runs are those of its own namespace, and their cgroups are made here.
 	if rt.reader, err = cgroup.New("/proc", "/sys"); err != nil && !errors.Is(err, cgroup.ErrNoCgroups) {
 		return nil, fmt.Errorf("the process runtime cannot measure its tasks: %w", err)
 	}
