@@ -8,7 +8,7 @@ import (
 // MetricError says which metric of a reading cannot be what it says it is.
 type MetricError struct {
 	Node   string
-	Metric string // as the worker exports it
+	Metric string // as the node's page calls it
 	Value  float64
 	Want   string
 }
@@ -34,8 +34,8 @@ func (r *Reading) Check() error {
 		{"cube_cpu_cores", r.CpuCores, positive},
 		{"cube_memory_total_bytes", r.MemoryTotal, positive},
 		{"cube_memory_available_bytes", r.MemoryAvailable, amount},
-		{"cube_disk_total_bytes", r.DiskTotal, amount},
-		{"cube_disk_available_bytes", r.DiskAvailable, amount},
+		{"cube_data_disk_total_bytes", r.DiskTotal, amount},
+		{"cube_data_disk_available_bytes", r.DiskAvailable, amount},
 		{"cube_load1", r.Load1, amount},
 		{"cube_allocatable_cpu_cores", r.AllocatableCpu, amount},
 		{"cube_allocatable_memory_bytes", r.AllocatableMemory, amount},
@@ -48,15 +48,15 @@ func (r *Reading) Check() error {
 			continue
 		}
 		if math.IsInf(f.value, 0) || f.value < 0 || (f.want == positive && f.value == 0) || (f.want == ratio && f.value > 1) {
-			return &MetricError{Node: r.Node, Metric: f.metric, Value: f.value, Want: f.want}
+			return &MetricError{Node: r.Node, Metric: r.name(f.metric), Value: f.value, Want: f.want}
 		}
 	}
 	if r.MemoryAvailable > r.MemoryTotal {
-		return &MetricError{Node: r.Node, Metric: "cube_memory_available_bytes", Value: r.MemoryAvailable,
+		return &MetricError{Node: r.Node, Metric: r.name("cube_memory_available_bytes"), Value: r.MemoryAvailable,
 			Want: fmt.Sprintf("no more than the total, %v", r.MemoryTotal)}
 	}
 	if r.DiskAvailable > r.DiskTotal {
-		return &MetricError{Node: r.Node, Metric: "cube_disk_available_bytes", Value: r.DiskAvailable,
+		return &MetricError{Node: r.Node, Metric: r.name("cube_data_disk_available_bytes"), Value: r.DiskAvailable,
 			Want: fmt.Sprintf("no more than the total, %v", r.DiskTotal)}
 	}
 	return r.checkTasks()

@@ -21,7 +21,7 @@ func TestObserveRefusesWhatCannotBe(t *testing.T) {
 		{"cube_memory_total_bytes", func(r *scheduler.Reading) { r.MemoryTotal = 0 }},
 		{"cube_memory_available_bytes", func(r *scheduler.Reading) { r.MemoryAvailable = r.MemoryTotal + 1 }},
 		{"cube_memory_available_bytes", func(r *scheduler.Reading) { r.MemoryAvailable = -1 }},
-		{"cube_disk_available_bytes", func(r *scheduler.Reading) { r.DiskAvailable = r.DiskTotal + 1 }},
+		{"cube_data_disk_available_bytes", func(r *scheduler.Reading) { r.DiskAvailable = r.DiskTotal + 1 }},
 		{"cube_time_seconds", func(r *scheduler.Reading) { r.Clock = -1 }},
 		{"cube_overcommit_cpu_ratio", func(r *scheduler.Reading) { r.OvercommitCpu = 0 }},
 		{"cube_allocatable_memory_bytes", func(r *scheduler.Reading) { r.AllocatableMemory = math.Inf(1) }},

@@ -258,7 +258,7 @@ func (n *node) observe(r *Reading, overcommit float64, task func(*TaskReading) *
 	}
 }
 
-// lacks names the metric without which nothing can be promised on the node, or
+// lacks names the metric, as a Cube worker calls it, without which nothing can be promised on the node, or
 // is empty.
 func (n *node) lacks() string {
 	switch {

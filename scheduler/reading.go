@@ -27,6 +27,9 @@ func Known(v float64) bool { return !math.IsNaN(v) }
 // not have is [Absent].
 type Reading struct {
 	Node string
+	// Names are what the source calls metrics that a Cube worker has another
+	// name for, by that name; for errors and reasons. Readings share it.
+	Names map[string]string
 	// At is when the page had come in, on the manager's monotonic clock.
 	At Instant
 	// Clock is the worker's own clock at the reading (cube_time_seconds):
@@ -52,6 +55,14 @@ type Reading struct {
 	TasksGeneration float64
 	// Tasks are the running tasks the worker measures.
 	Tasks []TaskReading
+}
+
+// name is what the reading's source calls a metric of Cube's.
+func (r *Reading) name(metric string) string {
+	if own, is := r.Names[metric]; is {
+		return own
+	}
+	return metric
 }
 
 // TaskReading is what a reading says of one running task.

@@ -42,9 +42,9 @@ func (w words) noReading(n *node) words {
 		return w.text("never read")
 	}
 	if metric := n.lacks(); metric != "" {
-		return w.text("its reading has no ").text(metric)
+		return w.text("its reading has no ").text(n.reading.name(metric))
 	}
-	return w.text("its reading has no cube_disk_available_bytes of the task data root")
+	return w.text("its reading has no ").text(n.reading.name("cube_data_disk_available_bytes")).text(" of the task data root")
 }
 
 func (w words) unmet(constraints []task.Constraint, labels map[string]string) words {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -40,7 +42,7 @@ func BenchmarkPage(b *testing.B) {
 			targets[i] = target{Target: Target{DataRoot: "/"}, source: source}
 		}
 		for i := 0; b.Loop(); i++ {
-			if failure := p.readOf(&targets[i%workers], bodies[i%workers], DefaultMaxSamples); failure != nil {
+			if failure := p.readOf(&targets[i%workers], bodies[i%workers], DefaultMaxSamples, maxLayout); failure != nil {
 				b.Fatal(failure)
 			}
 		}
@@ -104,6 +106,62 @@ func BenchmarkPage(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkNodeExporterPage reads pages of node_exporter with all its collectors
+// (recorded on a machine of two CPUs, some devices left out: half of it help texts), of 200 machines in turn, by
+// the layout of the machine's last page and without. It reports what a layout
+// keeps in memory.
+func BenchmarkNodeExporterPage(b *testing.B) {
+	const machines = 200
+	text, err := os.ReadFile("testdata/node_exporter_defaults.prom")
+	if err != nil {
+		b.Fatal(err)
+	}
+	bodies := make([][]byte, machines)
+	for i := range bodies {
+		bodies[i] = bytes.Clone(text)
+	}
+	source, err := compile(NodeExporter())
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, targets := new(page), make([]target, machines)
+	before := heapInUse()
+	for i := range targets {
+		targets[i] = target{Target: Target{DataRoot: "/"}, source: source}
+		if failure := p.readOf(&targets[i], bodies[i], DefaultMaxSamples, maxLayout); failure != nil {
+			b.Fatal(failure)
+		}
+	}
+	kept := float64(heapInUse()-before) / machines
+	b.Run("layout", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			p.begin(source, "/")
+			if !p.follow(targets[i%machines].memory.layout, bodies[i%machines]) {
+				b.Fatal("the page was not read by its layout")
+			}
+		}
+		b.ReportMetric(kept, "B/target")
+	})
+	b.Run("table", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			p.begin(source, "/")
+			if failure := p.read(bodies[i%machines], DefaultMaxSamples); failure != nil {
+				b.Fatal(failure)
+			}
+		}
+	})
+}
+
+// heapInUse is how many bytes are held after a collection.
+func heapInUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // BenchmarkScrape is all that a scrape costs on the manager's side but the

@@ -6,13 +6,23 @@ import (
 	"slices"
 	"strconv"
 	"unique"
+	"unsafe"
 
 	"cube/scheduler"
 )
 
-// maxLayout bounds in bytes the page whose layout is remembered. A longer one is
-// parsed anew each time: what a target may cost in memory is bounded.
-const maxLayout = 32 << 10
+// maxLayout bounds in bytes a layout that is remembered, and allLayouts those of
+// all targets together, as if no text were the same on two pages. A page with a
+// larger one is parsed anew each time, which takes ten times as long: what a fleet
+// may cost in memory is bounded. A page of node_exporter with all its collectors
+// counts as 80 KB on a machine of two CPUs; one of a worker with 20 tasks as 14 KB.
+const (
+	maxLayout  = 256 << 10
+	allLayouts = 1 << 30
+)
+
+// layoutLimit is how large a layout may be where there are so many targets.
+func layoutLimit(targets int) int { return min(maxLayout, allLayouts/max(1, targets)) }
 
 // layout is what the pages of a target have in common from one scrape to the
 // next: all but the values. A page is mostly names, labels and help texts, which
@@ -75,11 +85,11 @@ func (d *draft) use(row, task, mount int) {
 const blanks = " \t"
 
 // learn makes the layout of a page that has just been read from body. It returns
-// nil for a page that does not have one sample a line in the plainest form: a
-// series, blanks, a number.
-func (p *page) learn(body []byte) *layout {
+// nil for a page that does not have one sample a line in the plainest form (a
+// series, blanks, a number), and for a layout of more than limit bytes.
+func (p *page) learn(body []byte, limit int) *layout {
 	d := &p.draft
-	if d.spoilt || len(body) > maxLayout {
+	if d.spoilt || len(body)+len(d.steps)*int(unsafe.Sizeof(step{})) > limit {
 		return nil
 	}
 	l := &layout{source: p.source, root: p.dataRoot, steps: slices.Clone(d.steps), seen: p.seen}
@@ -168,8 +178,9 @@ func parse(text []byte) (float64, bool) {
 }
 
 // readOf takes the wanted figures from the body of a target's answer: by the
-// layout of its last page where that still holds, and else by parsing it.
-func (p *page) readOf(t *target, body []byte, maxSamples int) *Failure {
+// layout of its last page where that still holds, and else by parsing it. A
+// layout of at most so many bytes is kept for the next.
+func (p *page) readOf(t *target, body []byte, maxSamples, layouts int) *Failure {
 	p.begin(t.source, t.DataRoot)
 	if p.follow(t.memory.layout, body) {
 		return nil
@@ -178,7 +189,7 @@ func (p *page) readOf(t *target, body []byte, maxSamples int) *Failure {
 	if failure := p.read(body, maxSamples); failure != nil {
 		return failure
 	}
-	t.memory.layout = p.learn(body)
+	t.memory.layout = p.learn(body, layouts)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func readPair(t *testing.T, s Source, first, second string) (r scheduler.Reading
 	target := &target{Target: Target{Node: "w", DataRoot: "/var/lib/cube"}, source: source}
 	target.memory.clock = scheduler.Absent()
 	p := new(page)
-	if failure = p.readOf(target, []byte(first), DefaultMaxSamples); failure != nil {
+	if failure = p.readOf(target, []byte(first), DefaultMaxSamples, maxLayout); failure != nil {
 		t.Fatalf("the first page: %s", failure.Reason)
 	}
 	if _, failure = p.reading("w", 0, &target.memory); failure != nil {
@@ -34,7 +34,7 @@ func readPair(t *testing.T, s Source, first, second string) (r scheduler.Reading
 	before := target.memory.layout
 	p.begin(source, target.DataRoot)
 	followed = p.follow(before, []byte(second))
-	if failure = p.readOf(target, []byte(second), DefaultMaxSamples); failure == nil {
+	if failure = p.readOf(target, []byte(second), DefaultMaxSamples, maxLayout); failure == nil {
 		r, failure = p.reading("w", scheduler.Instant(5*time.Second), &target.memory)
 	}
 	return r, failure, followed
@@ -161,7 +161,7 @@ func TestLayoutNeedsOneSampleALine(t *testing.T) {
 		"line break in a quoted name":  clock + "# HELP \"x\ncube_load1 7\n\" help\n",
 		"blanks after a value":         clock + "x 1 \n",
 		"a time of its own":            clock + "x 1 5\n",
-		"longer than layouts are kept": clock + strings.Repeat("x 1\n", maxLayout/4),
+		"longer than layouts are kept": clock + strings.Repeat("x{long=\""+strings.Repeat("y", 1000)+"\"} 1\n", maxLayout/1000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if sameReading(t, CubeWorker(), text, text) {
@@ -200,7 +200,7 @@ func FuzzLayout(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		target := &target{Target: Target{Node: "w", DataRoot: "/"}, source: source}
 		byLayout, byParser := new(page), new(page)
-		if byLayout.readOf(target, []byte(first), 1000) != nil {
+		if byLayout.readOf(target, []byte(first), 1000, maxLayout) != nil {
 			return
 		}
 		byLayout.begin(source, "/")
@@ -223,4 +223,34 @@ func FuzzLayout(f *testing.F) {
 			t.Errorf("seen %b; the parser saw %b", byLayout.seen, byParser.seen)
 		}
 	})
+}
+
+// A page of node_exporter with all its collectors is followed, not parsed anew,
+// in a fleet of some size; in one too large for that, no target's layout is kept.
+func TestLayoutsHaveABoundTogether(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "node_exporter_defaults.prom"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := compile(NodeExporter())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for targets, kept := range map[int]bool{1: true, 10_000: true, 1_000_000: false} {
+		one, p := &target{Target: Target{Node: "w", DataRoot: "/"}, source: source}, new(page)
+		if failure := p.readOf(one, text, DefaultMaxSamples, layoutLimit(targets)); failure != nil {
+			t.Fatal(failure)
+		}
+		layout := one.memory.layout
+		if (layout != nil) != kept {
+			t.Errorf("with %d targets the layout of %d bytes is kept: %v, want %v", targets, len(text), layout != nil, kept)
+		}
+		p.begin(source, "/")
+		if kept && !p.follow(layout, text) {
+			t.Error("the next page is not read by the layout")
+		}
+		if kept && targets*len(text) > allLayouts {
+			t.Errorf("%d targets keep %d bytes each", targets, len(text))
+		}
+	}
 }

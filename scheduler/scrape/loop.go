@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +20,8 @@ type Loop struct {
 	metrics instruments
 	// patience is how long a scrape may hold a place among the healthy.
 	patience time.Duration
-	pages    sync.Pool // of *scratch
+	pages    sync.Pool    // of *scratch
+	layouts  atomic.Int64 // bytes that the layout of a target's page may have
 	wake     chan struct{}
 
 	mu      sync.Mutex // guards what follows, and the scheduling fields of the targets
@@ -96,6 +98,7 @@ func (l *Loop) SetTargets(targets []Target) {
 		}
 	}
 	l.targets = next
+	l.layouts.Store(int64(layoutLimit(len(next))))
 	l.nudge()
 }
 

@@ -32,7 +32,7 @@ func (p *page) reading(node string, at scheduler.Instant, m *memory) (scheduler.
 	}
 	n := &p.numbers
 	return scheduler.Reading{
-		Node: node, At: at, Clock: n[Clock],
+		Node: node, Names: p.source.names, At: at, Clock: n[Clock],
 		CpuUsage: n[CpuUsage], CpuWindow: n[CpuWindow], CpuCores: n[CpuCores],
 		MemoryTotal: n[MemoryTotal], MemoryAvailable: n[MemoryAvailable],
 		DiskTotal: n[DiskTotal], DiskAvailable: n[DiskAvailable], Load1: n[Load1],
@@ -115,14 +115,10 @@ func (p *page) check() *Failure {
 	return nil
 }
 
-// name is what the figure is called on the page.
+// name is what the figure, or what it is made of, is called on the page.
 func (p *page) name(f Figure) string {
-	has := p.source.has
-	switch {
-	case f == DiskTotal && !has.contains(f):
-		f = MountTotal
-	case f == DiskAvailable && !has.contains(f):
-		f = MountAvailable
+	if from, is := derived[f]; is && !p.source.has.contains(f) {
+		f = from
 	}
 	return p.source.metric(f)
 }

@@ -51,7 +51,7 @@ func (l *Loop) read(ctx context.Context, t *target) (scheduler.Reading, *Failure
 		return absentReading(t.Node), failure
 	}
 	at := l.config.Now()
-	if failure := s.page.readOf(t, s.body.Bytes(), l.config.MaxSamples); failure != nil {
+	if failure := s.page.readOf(t, s.body.Bytes(), l.config.MaxSamples, int(l.layouts.Load())); failure != nil {
 		return absentReading(t.Node), failure
 	}
 	reading, failure := s.page.reading(t.Node, at, &t.memory)

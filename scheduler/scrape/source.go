@@ -118,6 +118,7 @@ type compiled struct {
 	inputs []compiledInput
 	labels []string // the labels that any input looks at
 	has    figureSet
+	names  map[string]string // what the scheduler calls by a worker's name
 }
 
 type compiledInput struct {
@@ -161,7 +162,36 @@ func compile(s Source) (*compiled, error) {
 		c.rows[in.Metric] = append(c.rows[in.Metric], i)
 		c.has.add(in.Figure)
 	}
+	c.names = c.translate()
 	return c, nil
+}
+
+// derived are the figures that others are made of where a source does not have
+// them itself.
+var derived = map[Figure]Figure{
+	CpuUsage: CpuBusySeconds, CpuWindow: CpuBusySeconds, CpuCores: CpuBusySeconds,
+	DiskTotal: MountTotal, DiskAvailable: MountAvailable,
+	AllocatableCpu: CpuBusySeconds, AllocatableMemory: MemoryTotal, AllocatableDisk: MountTotal,
+}
+
+// translate returns what the source calls the figures that a worker's page has,
+// where the names differ.
+func (c *compiled) translate() map[string]string {
+	var names map[string]string
+	for _, in := range CubeWorker().Inputs {
+		own := in.Figure
+		if from, is := derived[own]; is && !c.has.contains(own) {
+			own = from
+		}
+		if !c.has.contains(own) || c.metric(own) == in.Metric {
+			continue
+		}
+		if names == nil {
+			names = map[string]string{}
+		}
+		names[in.Metric] = c.metric(own)
+	}
+	return names
 }
 
 // taskKey is the label that tells tasks apart; empty without tasks.

@@ -1,6 +1,7 @@
 package scrape
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"cube/scheduler"
+	"cube/scheduler/policy"
 )
 
 // The page is node_exporter's own, of a machine with two CPUs.
@@ -31,8 +33,49 @@ func TestNodeExporterPage(t *testing.T) {
 	want.DiskTotal, want.AllocatableDisk = 2.70553174016e+11, 2.70553174016e+11
 	want.DiskAvailable = 8.3281895424e+10
 	want.Load1 = 0.87
-	if diff := cmp.Diff(want, got, cmpopts.EquateNaNs()); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(scheduler.Reading{}, "Names"), cmpopts.EquateNaNs()); diff != "" {
 		t.Errorf("the reading differs (-want +got):\n%s", diff)
+	}
+}
+
+// Whatever is said of a node_exporter's figures names its own metrics, not those
+// that a Cube worker has.
+func TestNodeExporterGoesByItsOwnNames(t *testing.T) {
+	page, err := os.ReadFile("testdata/node_exporter.prom")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, failure := readPage(t, NodeExporter(), string(page), "/", 7, fresh())
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	for want, spoil := range map[string]func(*scheduler.Reading){
+		"node_memory_MemAvailable_bytes": func(r *scheduler.Reading) { r.MemoryAvailable = r.MemoryTotal + 1 },
+		"node_memory_MemTotal_bytes":     func(r *scheduler.Reading) { r.MemoryTotal = 0 },
+		"node_filesystem_avail_bytes":    func(r *scheduler.Reading) { r.DiskAvailable = -1 },
+		"node_cpu_seconds_total":         func(r *scheduler.Reading) { r.CpuUsage = 2 },
+		"node_load1":                     func(r *scheduler.Reading) { r.Load1 = -1 },
+		"node_time_seconds":              func(r *scheduler.Reading) { r.Clock = -1 },
+	} {
+		r := read
+		spoil(&r)
+		var refused *scheduler.MetricError
+		if err := r.Check(); !errors.As(err, &refused) || refused.Metric != want {
+			t.Errorf("Check answered %v, want an error about %s", err, want)
+		}
+	}
+	state, err := scheduler.NewState(scheduler.Config{Policy: scheduler.Policy{Name: "any",
+		Scorers: []scheduler.WeightedScorer{{Scorer: policy.Spread{}, Weight: 1}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.SetNode(scheduler.Node{Name: "w1"})
+	if err := state.Observe(read); err != nil { // one look: there is no CPU usage yet
+		t.Fatal(err)
+	}
+	made := state.Decide(8, scheduler.Demand{}, 1)
+	if len(made.Refused) != 1 || made.Refused[0].Examples[0].Reason != "its reading has no node_cpu_seconds_total" {
+		t.Errorf("refused %+v, want for want of node_cpu_seconds_total", made.Refused)
 	}
 }
 
