@@ -110,6 +110,9 @@ func (k *killTest) live() {
 	clients.Wait()
 }
 
+// backlog bounds how many tasks wait to start before a client asks for another.
+const backlog = 16
+
 // load starts and stops tasks, and asks again for what was perhaps not heard,
 // until the worker is gone.
 func (k *killTest) load(ctx context.Context, c *client.Client, random *rand.Rand) {
@@ -125,7 +128,12 @@ func (k *killTest) load(ctx context.Context, c *client.Client, random *rand.Rand
 		a := k.pick(random)
 		switch {
 		case a == nil:
-			err = k.submit(ctx, c, k.newTask(random))
+			// What waits to start is no load; a busy machine would gather it.
+			var waiting client.TasksAnswer
+			waiting, err = c.Tasks(ctx, client.TasksQuery{State: []task.State{task.Scheduled}})
+			if err == nil && len(waiting.Tasks) < backlog {
+				err = k.submit(ctx, c, k.newTask(random))
+			}
 		case !a.accepted:
 			err = k.submit(ctx, c, a)
 		default:
@@ -200,7 +208,7 @@ func (k *killTest) settle() {
 	p := k.start("--drain")
 	c := k.client(p)
 	var tasks map[uuid.UUID]*task.Task
-	until(k.t, time.Minute, "what is to end has ended, what was to be stopped too", func() bool {
+	until(k.t, 3*time.Minute, "what is to end has ended, what was to be stopped too", func() bool {
 		answer, err := c.Tasks(k.t.Context(), client.TasksQuery{})
 		if err != nil {
 			k.t.Fatal(err)

@@ -101,8 +101,10 @@ func (a *api) byMethod(methods map[string]handler) http.Handler {
 				r.Method, r.URL.Path, strings.Join(allowed, ", ")))
 			return
 		}
-		if err := handle(w, r); err != nil {
-			wire.WriteError(w, err)
-		}
+		wire.InTime(w, r, func(w http.ResponseWriter, r *http.Request) {
+			if err := handle(w, r); err != nil {
+				wire.WriteError(w, err)
+			}
+		})
 	})
 }

@@ -420,3 +420,28 @@ func TestBackupIsSentWhole(t *testing.T) {
 		t.Errorf("the backup: %s, %d bytes", answer.Status, len(text))
 	}
 }
+
+// timed notes the deadlines that an answer is given.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadlines []time.Time
+}
+
+func (w *timed) SetWriteDeadline(at time.Time) error {
+	w.deadlines = append(w.deadlines, at)
+	return nil
+}
+
+// A client that does not read is cut off, whatever it asked for, and a connection
+// is none the worse for it afterwards.
+func TestAnswersHaveADeadline(t *testing.T) {
+	m, _ := serve(t)
+	handler := New(Config{Manager: m})
+	for _, path := range []string{"/tasks", "/nodes", "/", "/tasks/" + uuid.NewString() + "/logs"} {
+		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if n := len(w.deadlines); n < 2 || time.Until(w.deadlines[0]) <= 0 || !w.deadlines[n-1].IsZero() {
+			t.Errorf("%s: its deadlines were %v; want one, and none left", path, w.deadlines)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 // WriteJSON answers with status and v as JSON. A nil slice is written as the
@@ -19,6 +20,7 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 // WriteBody answers with JSON that is at hand as text.
 func WriteBody(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	// The client may be gone: nobody is left to tell.

@@ -1,0 +1,55 @@
+package wire
+
+import (
+	"errors"
+	"net/http"
+	"time"
+)
+
+// WriteTimeout bounds how long a client may take over a piece of an answer. A
+// client that is slower is cut off, so that it costs nothing for ever.
+const WriteTimeout = 30 * time.Second
+
+// InTime serves a request with handle, each of whose writes has to be done within
+// [WriteTimeout]. A write that is not returns an error, and the connection is of
+// no more use. The deadline is the connection's: it is taken away again for the
+// requests that follow on it.
+func InTime(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
+	timed := &timedWriter{ResponseWriter: w, control: http.NewResponseController(w)}
+	handle(timed, r)
+	if timed.wrote {
+		_ = timed.FlushError() // the client may be gone: nobody is left to tell
+		_ = timed.control.SetWriteDeadline(time.Time{})
+	}
+}
+
+// timedWriter sets a deadline for each piece.
+type timedWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	wrote   bool
+}
+
+// Write writes a piece.
+func (t *timedWriter) Write(piece []byte) (int, error) {
+	t.begin()
+	return t.ResponseWriter.Write(piece)
+}
+
+// FlushError sends what was written.
+func (t *timedWriter) FlushError() error {
+	t.begin()
+	if err := t.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// Unwrap lets a controller reach the connection.
+func (t *timedWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+func (t *timedWriter) begin() {
+	t.wrote = true
+	// Where the connection cannot have a deadline, the server's own stands.
+	_ = t.control.SetWriteDeadline(time.Now().Add(WriteTimeout))
+}
