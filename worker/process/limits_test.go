@@ -297,6 +297,24 @@ func TestLimitsOfATask(t *testing.T) {
 	}
 }
 
+func TestResourceLimitsHold(t *testing.T) {
+	rt := newRuntime(t, Config{Limits: []Limit{
+		{Resource: unix.RLIMIT_NOFILE, Soft: 64, Hard: 128}, {Resource: unix.RLIMIT_FSIZE, Soft: 1 << 20, Hard: 1 << 20},
+	}})
+	// A file of 2 MiB is cut at its limit, and what writes it is killed: SIGXFSZ.
+	file := filepath.Join(t.TempDir(), "large")
+	r := startCommand(t, rt, "sh", "-c", "ulimit -Sn; ulimit -Hn; exec head -c 2097152 /dev/zero >"+file)
+	if exit := wait(t, rt, r.Key); code(exit) != "153" {
+		t.Errorf("ended with %s, %s; want 153", code(exit), exit.Error)
+	}
+	if got := logs(t, rt, r.Key, allLogs); got != "64\n128\n" {
+		t.Errorf("descriptors are limited to %q", got)
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() != 1<<20 {
+		t.Errorf("the file has %v bytes, %v", info, err)
+	}
+}
+
 func TestTaskInheritsNoDescriptors(t *testing.T) {
 	// One that survives exec, as a careless parent leaves it to a worker.
 	fd, err := unix.Open("/etc/hostname", unix.O_RDONLY, 0)
