@@ -17,6 +17,7 @@ import (
 type coder struct {
 	data    []byte
 	reading bool
+	version byte
 	err     error
 	named   string // the last name
 }

@@ -28,13 +28,13 @@ type columns struct {
 	hash   []uint64
 	class  []int32
 	readAt []Instant
-	terms  [][4][]float32 // by scorer
-	inputs []Inputs       // what a decision says of a node; the age is not kept
+	terms  [][len(Terms{})][]float32 // by scorer
+	inputs []Inputs                  // what a decision says of a node; the age is not kept
 	pages  pages
 
 	blocks []block
-	least  [][4][]float32 // by scorer: of each cell, no more than the terms of any node that is ready
-	spans  []span         // consecutive blocks of one class; nil when to be found anew
+	least  [][len(Terms{})][]float32 // by scorer: of each cell, no more than the terms of any node that is ready
+	spans  []span                    // consecutive blocks of one class; nil when to be found anew
 
 	classes     []class
 	classOf     map[Capacity]int32 // by rounded capacity
@@ -77,8 +77,8 @@ func (c *columns) init(cfg *Config) {
 		c.trended = c.trended && w.Traits().Capacity != NoTrend
 	}
 	c.classOf = make(map[Capacity]int32)
-	c.terms = make([][4][]float32, len(cfg.Policy.Scorers))
-	c.least = make([][4][]float32, len(cfg.Policy.Scorers))
+	c.terms = make([][len(Terms{})][]float32, len(cfg.Policy.Scorers))
+	c.least = make([][len(Terms{})][]float32, len(cfg.Policy.Scorers))
 	c.rebase(2)
 	c.pages = make(pages)
 	c.until = math.MaxInt64

@@ -148,7 +148,9 @@ func (s *State) priceDrawn(q *query) {
 }
 
 // termsOf gathers one scorer's terms of one node.
-func (c *columns) termsOf(scorer int, slot int32) Terms {
-	t := &c.terms[scorer]
-	return Terms{t[0][slot], t[1][slot], t[2][slot], t[3][slot]}
+func (c *columns) termsOf(scorer int, slot int32) (t Terms) {
+	for i, column := range &c.terms[scorer] {
+		t[i] = column[slot]
+	}
+	return t
 }

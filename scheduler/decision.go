@@ -83,6 +83,9 @@ type Inputs struct {
 	MemoryPromised  float64 // bytes: Σ requests of live tasks
 	MemoryLimit     float64 // bytes: allocatable
 	MemoryDeviation float64 `json:",omitempty"` // standard deviation of the used share over the last readings
+	// MemorySquares (bytes²) is Σ of the squares of the requests of live tasks:
+	// by how much MemoryPromised moves when tasks come and go.
+	MemorySquares float64 `json:",omitempty"`
 
 	DiskAvailable Figure  // bytes, as measured
 	DiskExpected  float64 // bytes of DiskLimit that no task may ask for any more

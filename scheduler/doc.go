@@ -43,8 +43,17 @@
 // the same name used, drawn towards that of tasks with the same request, that
 // towards the mean of all tasks, and that towards 1, as if one, five and five
 // more tasks had them. Before anything is measured p is the request.
-// The expectations of single tasks, which the policy "measured" adds up, are in
-// predict.go.
+//
+// The policy "measured" adds up what each task there is expected to use from here
+// on, in cores, and by how much that may be wrong, in cores². Of a measured task
+// it is a blend of its use since the last reading, over half an hour, over two
+// hours, and of its kind's, by weights that are learned from what tasks with such
+// averages used in the two hours after (blend.go has the formula, its constants
+// and an example); its variance is that of its own use, drawn towards its kind's,
+// and of the chance that it changes (predict.go). What else uses CPU on the node
+// is the rest of what the node uses (other.go). It degrades by rule: without
+// metrics of tasks the node's measured use counts, with what was placed since;
+// without a fresh reading, the requests; without any reading nothing is placed.
 //
 // # Who may have the task
 //

@@ -7,8 +7,11 @@ import (
 
 // The compact form of a decision, for stores that keep one for each task:
 // about a fifth of its JSON. It starts with a version; what a reader does not
-// know it refuses.
-const encodingVersion = 1
+// know it refuses. Version 1 has no MemorySquares.
+const (
+	encodingVersion = 2
+	encodingOldest  = 1
+)
 
 // The fewest bytes that each of these takes.
 const (
@@ -20,7 +23,7 @@ const (
 
 // MarshalBinary returns the compact form.
 func (d *Decision) MarshalBinary() ([]byte, error) {
-	e := coder{data: make([]byte, 0, 1024)}
+	e := coder{data: make([]byte, 0, 1024), version: encodingVersion}
 	e.data = append(e.data, encodingVersion)
 	if err := e.decision(d); err != nil {
 		return nil, err
@@ -30,10 +33,10 @@ func (d *Decision) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary reads the compact form.
 func (d *Decision) UnmarshalBinary(data []byte) error {
-	if len(data) == 0 || data[0] != encodingVersion {
+	if len(data) == 0 || data[0] < encodingOldest || data[0] > encodingVersion {
 		return errors.New("not a decision in a form that is known here")
 	}
-	e := coder{data: data[1:], reading: true}
+	e := coder{data: data[1:], reading: true, version: data[0]}
 	var read Decision
 	if err := e.decision(&read); err != nil {
 		return err
@@ -128,6 +131,9 @@ func (e *coder) inputs(in, before *Inputs) {
 	e.float(&in.MemoryPromised, before.MemoryPromised)
 	e.float(&in.MemoryLimit, before.MemoryLimit)
 	e.float(&in.MemoryDeviation, before.MemoryDeviation)
+	if e.version > 1 {
+		e.float(&in.MemorySquares, before.MemorySquares)
+	}
 	e.optional(&in.DiskAvailable, before.DiskAvailable)
 	e.float(&in.DiskPromised, before.DiskPromised)
 	e.float(&in.DiskExpected, in.DiskPromised)

@@ -23,6 +23,7 @@ type Figures struct {
 	MemoryPromised  float64 // bytes
 	MemoryLimit     float64 // bytes
 	MemoryDeviation float64 // of the used share
+	MemorySquares   float64 // bytes²
 
 	DiskAvailable float64 // bytes
 	DiskExpected  float64 // bytes
@@ -79,7 +80,7 @@ func (f *Figures) write(in *Inputs) {
 
 		MemoryTotal: FigureOf(f.MemoryTotal), MemoryAvailable: FigureOf(f.MemoryAvailable),
 		MemoryExpected: f.MemoryExpected, MemoryPromised: f.MemoryPromised,
-		MemoryLimit: f.MemoryLimit, MemoryDeviation: f.MemoryDeviation,
+		MemoryLimit: f.MemoryLimit, MemoryDeviation: f.MemoryDeviation, MemorySquares: f.MemorySquares,
 
 		DiskAvailable: FigureOf(f.DiskAvailable), DiskExpected: f.DiskExpected,
 		DiskPromised: f.DiskPromised, DiskLimit: f.DiskLimit,
@@ -100,7 +101,7 @@ func (in *Inputs) Figures() Figures {
 
 		MemoryTotal: in.MemoryTotal.Value(), MemoryAvailable: in.MemoryAvailable.Value(),
 		MemoryExpected: in.MemoryExpected, MemoryPromised: in.MemoryPromised,
-		MemoryLimit: in.MemoryLimit, MemoryDeviation: in.MemoryDeviation,
+		MemoryLimit: in.MemoryLimit, MemoryDeviation: in.MemoryDeviation, MemorySquares: in.MemorySquares,
 
 		DiskAvailable: in.DiskAvailable.Value(), DiskExpected: in.DiskExpected,
 		DiskPromised: in.DiskPromised, DiskLimit: in.DiskLimit,

@@ -51,6 +51,7 @@ type node struct {
 
 	// Sums over live and gone.
 	cpu, mem, disk int64 // requests
+	squares        int64 // MiB²: Σ of the squares of live tasks' memory requests
 	missing        int64 // nanocores of live tasks that the reading does not hold yet
 	leaving        int64 // nanocores of gone tasks that it holds still
 	unused         int64 // bytes of memory promised and not used yet
@@ -75,6 +76,7 @@ func (n *node) add(t *placed, expects estimate) {
 	n.live = append(n.live, t)
 	n.cpu += t.cpu
 	n.mem += t.memory
+	n.squares += squareMiB(t.memory)
 	n.disk += t.disk
 	n.hold(t, expects)
 }
@@ -89,10 +91,19 @@ func (n *node) drop(t *placed) {
 	n.live = n.live[:last]
 	n.cpu -= t.cpu
 	n.mem -= t.memory
+	n.squares -= squareMiB(t.memory)
 	n.disk -= t.disk
 	if last == 0 {
 		n.expects, n.together = estimate{}, 0 // so that no rounding is left behind
 	}
+}
+
+// squareMiB is the square of a request in whole MiB², so that sums of them stay
+// exact.
+func squareMiB(bytes int64) int64 {
+	most := int64(1) << 26 // 64 TiB
+	mib := min(bytes>>20, most)
+	return mib * mib
 }
 
 // hold reckons what the live task t, which is expected to use so much, holds of
@@ -293,6 +304,7 @@ func (n *node) figures(now Instant, cfg *Config, f *Figures) {
 	}
 	f.CpuMean, f.CpuVariance = f.CpuPromised, max(0, n.expects.variance)
 	f.CpuTogether = max(0, n.together)
+	f.MemorySquares = float64(n.squares) * (1 << 40)
 	f.CpuExpected, f.MemoryExpected, f.DiskExpected = f.CpuPromised, f.MemoryPromised, f.DiskPromised
 	if !n.read {
 		return

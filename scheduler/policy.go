@@ -93,14 +93,14 @@ const (
 )
 
 // Terms are what a scorer keeps of a node. Those a scorer does not use are 0.
-type Terms [4]float32
+type Terms [6]float32
 
 // Factors are what a scorer makes of a demand.
 type Factors [8]float32
 
 // Columns are the terms of consecutive nodes of one capacity, a slice a term.
 type Columns struct {
-	Term [4][]float32
+	Term [len(Terms{})][]float32
 	// Group is, for each node, Σ of the CPU deviations (cores) of its tasks
 	// with the same requests as the demand.
 	Group []float32

@@ -321,20 +321,21 @@ func (s *State) keyOf(q *query, slot int32) float64 {
 
 // oneNode is columns of a single node. It must not be copied once it was used.
 type oneNode struct {
-	room    [5]float32
+	terms   Terms
+	group   [1]float32
 	out     [1]float32
-	columns Columns // of room
+	columns Columns // of terms and group
 }
 
 // cost asks a scorer for the cost of a single node.
 func (o *oneNode) cost(scorer Scorer, t Terms, group float32, f *Factors) float32 {
 	if o.columns.Group == nil {
 		for i := range o.columns.Term {
-			o.columns.Term[i] = o.room[i : i+1]
+			o.columns.Term[i] = o.terms[i : i+1]
 		}
-		o.columns.Group = o.room[4:5]
+		o.columns.Group = o.group[:]
 	}
-	o.room = [...]float32{t[0], t[1], t[2], t[3], group}
+	o.terms, o.group[0] = t, group
 	scorer.Costs(&o.columns, f, o.out[:])
 	return o.out[0]
 }

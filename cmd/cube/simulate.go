@@ -20,6 +20,7 @@ type simulateFlags struct {
 	interval time.Duration
 	seeds    int
 	draws    int
+	phases   int
 	memory   float64
 	history  bool
 	needed   bool
@@ -41,6 +42,8 @@ func (c *cli) registerSimulate(app *kingpin.Application) {
 	cmd.Flag("seeds", "How many of the trace's schedules are replayed.").Default("10").IntVar(&f.seeds)
 	cmd.Flag("random-draws", "Over how many draws a schedule the random placement is averaged.").
 		Default(fmt.Sprint(simulate.DefaultDraws)).IntVar(&f.draws)
+	cmd.Flag("scrape-phases", "Over how many draws of the times of scrapes a schedule a policy is averaged.").
+		Default("1").IntVar(&f.phases)
 	cmd.Flag("memory-scale", "Give the nodes this much of their memory.").Default("1").Float64Var(&f.memory)
 	cmd.Flag("job-history", "Tell the scheduler the name of each task's job, so that it can learn by it.").BoolVar(&f.history)
 	cmd.Flag("nodes-needed", "Also find the fewest nodes with no more than 1 % of node-slots over.").BoolVar(&f.needed)
@@ -56,6 +59,8 @@ func (f *simulateFlags) check() error {
 		return fmt.Errorf("--seeds is %d; want 1 or more", f.seeds)
 	case f.draws < 1:
 		return fmt.Errorf("--random-draws is %d; want 1 or more", f.draws)
+	case f.phases < 1:
+		return fmt.Errorf("--scrape-phases is %d; want 1 or more", f.phases)
 	case !(f.memory > 0 && f.memory <= 1000):
 		return fmt.Errorf("--memory-scale is %v; want a number above 0", f.memory)
 	}
@@ -99,7 +104,7 @@ func (f *simulateFlags) study(ctx context.Context, dir string, policies []string
 		return nil, err
 	}
 	trace.Machines = simulate.ScaleMemory(trace.Machines, f.memory)
-	o := simulate.Options{Interval: f.interval, Draws: f.draws, JobHistory: f.history}
+	o := simulate.Options{Interval: f.interval, Draws: f.draws, Phases: f.phases, JobHistory: f.history}
 	study, err := simulate.Run(ctx, trace, policies, f.seeds, o)
 	if err != nil {
 		return nil, err

@@ -107,6 +107,7 @@ func TestSimulateRefuses(t *testing.T) {
 		{[]string{"--trace", tinyTrace, "--policy", "best"}, `"best" is not a policy`},
 		{[]string{"--trace", tinyTrace, "--seeds", "0"}, "--seeds is 0"},
 		{[]string{"--trace", tinyTrace, "--random-draws", "0"}, "--random-draws is 0"},
+		{[]string{"--trace", tinyTrace, "--scrape-phases", "0"}, "--scrape-phases is 0"},
 		{[]string{"--trace", tinyTrace, "--scrape-interval", "1ms"}, "--scrape-interval is 1ms"},
 		{[]string{"--trace", tinyTrace, "--memory-scale", "0"}, "--memory-scale is 0"},
 		{[]string{"--trace", tinyTrace, "--format", "xml"}, "xml"},

@@ -18,13 +18,20 @@ func score(t *testing.T, spec string, n scheduler.Figures, d scheduler.Asked, ba
 	s := p.Scorers[0]
 	terms := s.Terms(&n, base)
 	factors := s.Factors(&d, n.Capacity(), base)
-	column := func(v float32) []float32 { return []float32{v} }
 	var out [1]float32
 	s.Costs(&scheduler.Columns{
-		Term:  [4][]float32{column(terms[0]), column(terms[1]), column(terms[2]), column(terms[3])},
-		Group: column(float32(n.CpuGroup)),
+		Term:  columns(terms),
+		Group: []float32{float32(n.CpuGroup)},
 	}, &factors, out[:])
 	return s.Score(out[0], base)
+}
+
+// columns are those of one node.
+func columns(terms scheduler.Terms) (c [len(scheduler.Terms{})][]float32) {
+	for i := range terms {
+		c[i] = terms[i : i+1]
+	}
+	return c
 }
 
 // machine is a node with so much in all, promised and in use alike.
@@ -130,7 +137,7 @@ func TestTrimaranTargetCurve(t *testing.T) {
 	}
 	// Beyond the whole, the less used still goes first: the costs differ.
 	var costs [2]float32
-	policy.Target{}.Costs(&scheduler.Columns{Term: [4][]float32{{110, 150}}}, &scheduler.Factors{}, costs[:])
+	policy.Target{}.Costs(&scheduler.Columns{Term: [len(scheduler.Terms{})][]float32{{110, 150}}}, &scheduler.Factors{}, costs[:])
 	if costs[0] >= costs[1] {
 		t.Errorf("110 %% costs %v and 150 %% costs %v; want less for the less used", costs[0], costs[1])
 	}
@@ -224,6 +231,14 @@ func TestMeasuredWorkedExample(t *testing.T) {
 	}
 	near(t, "the node with 20 tasks", cost(20), 0.0071, 5e-5)
 	near(t, "the node with 12 tasks", cost(12), 0.0001, 2e-5)
+	memory := func(tasks float64) float64 {
+		n := machine(8, 100, 0, tasks*8)
+		n.MemorySquares = tasks * 64
+		root := 1 - score(t, "measured", n, scheduler.Asked{Memory: 8}, 2)/100
+		return root * root
+	}
+	near(t, "the node with 10 tasks of 8 of 100 GiB", memory(10), 0.00279, 5e-6)
+	near(t, "the node with 5 of them", memory(5), 0, 1e-12)
 }
 
 // Whatever is not known is taken to be in use.

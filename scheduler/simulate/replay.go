@@ -27,6 +27,10 @@ type Options struct {
 	Interval time.Duration
 	// Draws is over how many draws [Random] is averaged.
 	Draws int
+	// Phases is over how many draws of the times at which machines are read
+	// a policy that reads is averaged: a replay is chaotic, and its figures
+	// depend on them. 0 is 1.
+	Phases int
 	// Machines replace the trace's own; nil leaves those.
 	Machines []Machine
 	// JobHistory tells the scheduler the name of each task's job.
@@ -75,16 +79,18 @@ func replayPolicy(ctx context.Context, t *Trace, s *Schedule, name string, o *Op
 	if err != nil {
 		return nil, err
 	}
-	w := o.world(t, s)
-	placer, err := newByState(w, p, o.Interval)
-	if err != nil {
-		return nil, err
-	}
-	out, err := w.outcome(ctx, placer, newRounds(w.machines, o.Interval, chance(s, 0)))
-	if err == nil {
-		err = placer.err
-	}
-	return out, err
+	return averaged(o.Phases, func(n int) (*Outcome, error) {
+		w := o.world(t, s)
+		placer, err := newByState(w, p, o.Interval)
+		if err != nil {
+			return nil, err
+		}
+		out, err := w.outcome(ctx, placer, newRounds(w.machines, o.Interval, chance(s, -n)))
+		if err == nil {
+			err = placer.err
+		}
+		return out, err
+	})
 }
 
 func (o *Options) world(t *Trace, s *Schedule) *world {
@@ -97,8 +103,8 @@ func (o *Options) world(t *Trace, s *Schedule) *world {
 	return w
 }
 
-// chance is the source of the n-th draw of a schedule; the 0th is that of the
-// scrape phases.
+// chance is the source of a schedule's draws: from the 1st on of places, from
+// the 0th down of scrape phases.
 func chance(s *Schedule, n int) *rand.Rand {
 	return rand.New(rand.NewPCG(uint64(s.Seed), uint64(n)))
 }
@@ -120,20 +126,27 @@ func (w *world) outcome(ctx context.Context, p placer, scrapes *rounds) (*Outcom
 	return &Outcome{Row: w.tally.row(), Use: slices.Collect(slices.Chunk(w.tally.use, len(w.machines)))}, nil
 }
 
-// replayRandom averages over draws; the use is that of the first.
+// replayRandom averages over draws.
 func replayRandom(ctx context.Context, t *Trace, s *Schedule, o *Options) (*Outcome, error) {
-	var mean *Outcome
-	draws := max(1, o.Draws)
-	for n := range draws {
+	return averaged(o.Draws, func(n int) (*Outcome, error) {
 		w := o.world(t, s)
-		one, err := w.outcome(ctx, &byChance{world: w, chance: chance(s, n+1)}, nil)
+		return w.outcome(ctx, &byChance{world: w, chance: chance(s, n+1)}, nil)
+	})
+}
+
+// averaged is the mean over replays; the use is that of the first.
+func averaged(replays int, replay func(n int) (*Outcome, error)) (*Outcome, error) {
+	var mean *Outcome
+	replays = max(1, replays)
+	for n := range replays {
+		one, err := replay(n)
 		if err != nil {
 			return nil, err
 		}
 		if mean == nil {
 			mean = &Outcome{Use: one.Use}
 		}
-		mean.add(&one.Row, 1/float64(draws))
+		mean.add(&one.Row, 1/float64(replays))
 	}
 	return mean, nil
 }
