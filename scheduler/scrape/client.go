@@ -22,8 +22,9 @@ const reloadEvery = time.Second
 //
 // Connections are kept between scrapes, one a worker. Of idle ones at most 0.8
 // of the process's limit of open files are kept, so that a large fleet leaves
-// room for the rest and does not fail all at once; the buffers are small, since
-// there is a pair of them a worker.
+// room for the rest and does not fail all at once. Without TLS and proxy an idle
+// one costs its socket and no more; with them there is a pair of small buffers
+// and of goroutines to each.
 //
 // OAuth 2 and a secret manager's references are refused: they would need a
 // background of their own.
@@ -55,6 +56,9 @@ func NewClient(ctx context.Context, c config.HTTPClientConfig) (*http.Client, er
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the TLS configuration is wrong: %w", err)
+	}
+	if c.ProxyURL.URL == nil && !c.ProxyFromEnvironment {
+		rt = newPlainTransport(rt, maxIdle())
 	}
 	client := &http.Client{Transport: wrap(rt)}
 	if !c.FollowRedirects {
