@@ -67,7 +67,7 @@ func (h *holding) fill(ctx context.Context) error {
 	if err := h.load.submit(ctx, h.config.clients, 0); err != nil {
 		return err
 	}
-	err := h.manager.until(ctx, "all tasks run", time.Minute, func(v map[string]float64) bool {
+	err := h.manager.until(ctx, "all tasks run", 2*time.Minute, func(v map[string]float64) bool {
 		return tasksIn(v, "running") == h.config.tasks
 	})
 	h.row("all tasks run after, s", "%.1f", time.Since(began).Seconds())

@@ -132,7 +132,7 @@ func runLoad(ctx context.Context, c config, m *manager, l *load) ([]sample, erro
 	if err = errors.Join(err, <-profiled); err != nil {
 		return nil, err
 	}
-	err = m.until(ctx, "all accepted tasks have come to run", time.Minute, func(v map[string]float64) bool {
+	err = m.until(ctx, "all accepted tasks have come to run", 2*time.Minute, func(v map[string]float64) bool {
 		return begun(v) >= int(l.acknowledged.Load())
 	})
 	last, errLast := m.sample(ctx)
