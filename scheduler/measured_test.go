@@ -167,3 +167,30 @@ func TestUnsteadyTasksNeedMoreRoom(t *testing.T) {
 		t.Errorf("%q won, want the steady node: %+v", made.Node, made.Candidates)
 	}
 }
+
+// descheduler#1092: to act on what was read in one instant is unwise. A task that
+// worked hard between two readings only is not taken to go on like that.
+func TestOneInstantIsNotTheTrend(t *testing.T) {
+	s := newState(t, "measured", 1)
+	started(t, s, "n00", 1, 8, "")
+	used := 0.0
+	look := func(seconds, cores float64) float64 {
+		r := reading("n00", seconds)
+		used += 15 * cores
+		r.Tasks = []scheduler.TaskReading{told(1, used)}
+		r.CpuUsage = cores / 32
+		observe(t, s, r)
+		return inputs(t, s, "n00", seconds+1).CpuMean
+	}
+	before := 0.0
+	for seconds := 15.0; seconds <= 7200; seconds += 15 {
+		before = look(seconds, 1)
+	}
+	near(t, "the mean of a task that always used one core", before, 1.2, 0.5)
+	if after := look(7215, 8); after > before+0.75*7 {
+		t.Errorf("after 15 s at 8 cores the task is expected to use %v, want well below 8", after)
+	}
+	if back := look(7230, 1); back > before+0.5 {
+		t.Errorf("a reading later it is expected to use %v, want about 1", back)
+	}
+}

@@ -255,19 +255,23 @@ func TestDecideIsThePlainLoop(t *testing.T) {
 				cfg := scheduler.Config{Policy: policyOf(t, spec), SpreadLimit: 3}
 				c := newChaos(t, cfg, 11, 300)
 				c.cpu, c.spread = true, bits
-				plainLoops(c)
+				rounds := 200
+				if bits > 0 {
+					rounds = 80
+				}
+				plainLoops(c, rounds)
 			})
 		}
 	}
 }
 
-func plainLoops(c *chaos) {
-	for range 3000 {
+func plainLoops(c *chaos, rounds int) {
+	for range 10 * rounds {
 		c.step()
 	}
-	for i := range 200 {
+	for i := range rounds {
 		c.step()
-		if i == 150 {
+		if i == rounds*3/4 {
 			c.now += 20 // all are stale
 		}
 		d := c.demand()

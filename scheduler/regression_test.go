@@ -2,7 +2,13 @@ package scheduler_test
 
 import (
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -253,6 +259,73 @@ func TestNobodyIsThere(t *testing.T) {
 				t.Errorf("of no nodes left %q won", made.Node)
 			}
 		})
+	}
+}
+
+// scheduler-plugins#453: by night tasks used nothing, so that nodes looked free and
+// were given more and more; in the morning all of them began to work at once. Here
+// what idle tasks asked for bounds how many there are, whatever is measured.
+func TestIdleTasksAreNotStackedForTheMorning(t *testing.T) {
+	for _, spec := range policy.Names() {
+		s := newState(t, spec, 1)
+		placed := 0
+		for round := 1; ; round++ { // all that were placed before are measured at nothing
+			r := reading("n00", float64(5*round))
+			for i := range placed {
+				r.Tasks = append(r.Tasks, scheduler.TaskReading{ID: taskID(i), CpuSeconds: 0.001, MemoryBytes: 1 << 20, StartTime: 1000})
+			}
+			observe(t, s, r)
+			made := s.Decide(at(float64(5*round)), demand(placed, 4, gib), 1)
+			if made.Node == "" {
+				if made.Refused[0].Code != scheduler.RefusedCpu {
+					t.Errorf("%s: refused for %s, want for what was promised of the CPU", spec, made.Refused[0].Code)
+				}
+				break
+			}
+			place(t, s, scheduler.Placement{Demand: demand(placed, 4, gib), Node: "n00", At: at(float64(5 * round)), StartTime: scheduler.Absent()})
+			placed++
+		}
+		if placed != 16 { // overcommit 2 × 32 cores / 4
+			t.Errorf("%s: a node of 32 cores was given %d idle tasks of 4, want 16", spec, placed)
+		}
+	}
+}
+
+// kubernetes#62422: a call over the network in the way of a decision made all of
+// them wait. Here there is none to make: neither the scheduler nor a policy can
+// reach the network, a file or a clock's timers, or wait for anybody.
+func TestDecisionsCannotWait(t *testing.T) {
+	able := regexp.MustCompile(`^(net|os|io|log|syscall|context|sync|database)(/|$)`)
+	for _, folder := range []string{".", "policy"} {
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files in %s: %v", folder, err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, imported := range file.Imports {
+				if path := strings.Trim(imported.Path.Value, `"`); able.MatchString(path) {
+					t.Errorf("%s imports %s", name, path)
+				}
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.GoStmt, *ast.SelectStmt, *ast.SendStmt:
+					t.Errorf("%s starts or waits for a goroutine", name)
+				case *ast.SelectorExpr:
+					if of, is := n.X.(*ast.Ident); is && of.Name == "time" && slices.Contains([]string{"Now", "Sleep", "After", "NewTimer", "Since"}, n.Sel.Name) {
+						t.Errorf("%s asks the clock: time.%s", name, n.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
 	}
 }
 

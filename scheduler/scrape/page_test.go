@@ -74,6 +74,25 @@ func TestPageInUnusualForms(t *testing.T) {
 	}
 }
 
+// kubernetes/enhancements#5062: pressure rises from a task's own limit, too, so that
+// a node must not be judged by it alone. Here nothing is: a reading is the same
+// whatever the page says of pressure.
+func TestPressureAloneJudgesNobody(t *testing.T) {
+	calm := workerPage(noon, 2)
+	pressed := calm + "cube_pressure_some_ratio{resource=\"cpu\"} 1\ncube_pressure_full_ratio{resource=\"cpu\"} 1\n"
+	want, failure := readPage(t, CubeWorker(), calm, "/", 7, fresh())
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	got, failure := readPage(t, CubeWorker(), pressed, "/", 7, fresh())
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateNaNs()); diff != "" {
+		t.Errorf("the reading differs under pressure (-calm +pressed):\n%s", diff)
+	}
+}
+
 // What a page does not have is absent, never zero.
 func TestAbsentIsNotZero(t *testing.T) {
 	got, failure := readPage(t, CubeWorker(), "cube_time_seconds 5\n", "/", 0, fresh())
