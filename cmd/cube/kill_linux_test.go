@@ -356,18 +356,33 @@ func (k *killTest) runningOnMachine() map[string]int {
 		}
 		return found
 	}
+	for id, processes := range processesNaming(k.t, k.begun) {
+		found[id] = len(processes)
+	}
+	return found
+}
+
+// processesNaming finds the processes whose command line names a file in dir,
+// by the file's name.
+func processesNaming(t *testing.T, dir string) map[string][]int {
+	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
-		k.t.Fatal(err)
+		t.Fatal(err)
 	}
+	found := map[string][]int{}
 	for _, path := range all {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			continue // it has ended
 		}
-		if _, id, is := strings.Cut(string(text), k.begun+"/"); is {
-			id, _, _ = strings.Cut(id, "\x00")
-			found[id]++
+		if _, name, is := strings.Cut(string(text), dir+"/"); is {
+			name, _, _ = strings.Cut(name, "\x00")
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[name] = append(found[name], pid)
 		}
 	}
 	return found

@@ -68,15 +68,35 @@ func startCube(t *testing.T, env []string, args ...string) *program {
 // startProgram is startCube with a program of another build.
 func startProgram(t *testing.T, path string, env []string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{}), more: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), env...)
-	output, err := p.cmd.StderrPipe()
-	if err != nil {
+	p := newProgram(t, path, env, args...)
+	if err := p.launch(p.cmd.Start); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		p.interrupt()
+		if t.Failed() {
+			t.Logf("cube %s:\n%s", strings.Join(args, " "), p.output())
+		}
+	})
+	return p
+}
+
+// newProgram returns a program that has not been started.
+func newProgram(t *testing.T, path string, env []string, args ...string) *program {
+	p := &program{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{}), more: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
+	return p
+}
+
+// launch has start start the program, takes its output, and waits for its end.
+func (p *program) launch(start func() error) error {
+	output, err := p.cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
 	p.cmd.Stdout = p.cmd.Stderr
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+	if err := start(); err != nil {
+		return err
 	}
 	go func() {
 		lines := bufio.NewScanner(output)
@@ -89,13 +109,7 @@ func startProgram(t *testing.T, path string, env []string, args ...string) *prog
 		p.mu.Unlock()
 		close(p.ended)
 	}()
-	t.Cleanup(func() {
-		p.interrupt()
-		if t.Failed() {
-			t.Logf("cube %s:\n%s", strings.Join(args, " "), p.output())
-		}
-	})
-	return p
+	return nil
 }
 
 func (p *program) add(line string) {
