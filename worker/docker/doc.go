@@ -9,9 +9,9 @@
 // # What a task becomes
 //
 // A run is one container, named "cube-<task>-<allocation>-<restart>", with
-// labels that carry the same and the owner: the worker it belongs to. Several
-// workers can share one engine; each sees the containers of its own owner
-// only. The engine never restarts or removes a container by itself: that is
+// labels that carry the same, the owner, which is the worker it belongs to, and
+// the boot of the machine that it was made in. Several workers can share one
+// engine; each sees the containers of its own owner only. The engine never restarts or removes a container by itself: that is
 // the worker's to decide.
 //
 //   - Command replaces the image's CMD, as the words after the image do in
@@ -41,4 +41,9 @@
 // for a container that died. A stream can break, and an engine restart: after
 // every connection whoever waits looks at the container anew, so that no end
 // is missed, and goes on waiting in the meantime. Nothing polls.
+//
+// A container that was running when the machine went down has no exit code, and
+// its run says so: what the engine writes of it, once it is up again, nobody has
+// seen. A fault of the engine's own, shortly before it goes away, is not held
+// against the task that was to start.
 package docker
