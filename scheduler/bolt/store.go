@@ -7,13 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strconv"
-	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"cube/scheduler"
 	"cube/scheduler/manager"
@@ -40,72 +36,6 @@ type Store struct {
 }
 
 var _ manager.Store = (*Store)(nil)
-
-// Open opens the file at path, or creates it with mode 0600. It waits at most
-// timeout for another process to let go of the file; 0 waits for ever.
-func Open(path string, timeout time.Duration) (*Store, error) {
-	if err := inspect(path, timeout); err != nil {
-		return nil, err
-	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout, FreelistType: bbolt.FreelistMapType})
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	if err := prepare(db); err != nil {
-		return nil, errors.Join(fmt.Errorf("the store %s cannot be written: %w", path, err), db.Close())
-	}
-	return &Store{db: db}, nil
-}
-
-// inspect looks at the file without writing to it. A file that is not there, or
-// empty, is as good as any.
-func inspect(path string, timeout time.Duration) (err error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("the store: %w", err)
-	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout, ReadOnly: true})
-	if err != nil {
-		return openError(path, err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	err = view(db, func(tx *bbolt.Tx) error {
-		// Reading beyond the end of a file that is cut off would be fatal.
-		if tx.Size() > info.Size() {
-			return fmt.Errorf("is corrupt: it should have %d bytes, and has %d", tx.Size(), info.Size())
-		}
-		return checkSchema(tx)
-	})
-	if err != nil {
-		return fmt.Errorf("the store %s %w", path, err)
-	}
-	return nil
-}
-
-// view reads in one transaction. bbolt panics on some kinds of damage: that is
-// returned as an error.
-func view(db *bbolt.DB, read func(*bbolt.Tx) error) (err error) {
-	defer func() {
-		if damage := recover(); damage != nil {
-			err = fmt.Errorf("is corrupt: %v", damage)
-		}
-	}()
-	return db.View(read)
-}
-
-func openError(path string, err error) error {
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return fmt.Errorf("the store %s is in use by another process", path)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return fmt.Errorf("the store %s is corrupt, or no store at all: %w", path, err)
-	default:
-		return fmt.Errorf("the store %s cannot be opened: %w", path, err)
-	}
-}
 
 // checkSchema refuses what this program does not know. A file without anything
 // in it is one whose creation was cut short.
@@ -138,7 +68,7 @@ func prepare(db *bbolt.DB) error {
 	if err != nil || !fresh {
 		return err
 	}
-	return db.Update(create)
+	return update(db, create)
 }
 
 func create(tx *bbolt.Tx) error {
@@ -183,7 +113,7 @@ func (s *Store) Load() (manager.Snapshot, error) {
 // Save implements manager.Store. It must not be given two versions of a thing
 // that are meant to hold side by side: the later one holds.
 func (s *Store) Save(c manager.Changes) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return update(s.db, func(tx *bbolt.Tx) error {
 		tasks, decisions, nodes := tx.Bucket(tasksBucket), tx.Bucket(decisionsBucket), tx.Bucket(nodesBucket)
 		// Keys come in growing order: pages can be filled.
 		tasks.FillPercent, decisions.FillPercent = 0.9, 0.9

@@ -162,14 +162,14 @@ func TestOpenRefuses(t *testing.T) {
 			write(t, path, text[:len(text)/4])
 		}, "corrupt"},
 		{"foreign", func(t *testing.T, path string) {
-			update(t, path, func(tx *bbolt.Tx) error {
+			updateFile(t, path, func(tx *bbolt.Tx) error {
 				_, err := tx.CreateBucket([]byte("other"))
 				return err
 			})
 		}, "not one of a manager"},
 		{"newer", func(t *testing.T, path string) {
 			whole(t, path)
-			update(t, path, func(tx *bbolt.Tx) error {
+			updateFile(t, path, func(tx *bbolt.Tx) error {
 				return tx.Bucket(metaBucket).Put(versionKey, fmt.Append(nil, schemaVersion+1))
 			})
 		}, fmt.Sprintf("newer than the %d", schemaVersion)},
@@ -205,7 +205,7 @@ func write(t *testing.T, path string, text []byte) {
 	}
 }
 
-func update(t *testing.T, path string, change func(*bbolt.Tx) error) {
+func updateFile(t *testing.T, path string, change func(*bbolt.Tx) error) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {

@@ -44,7 +44,7 @@ func decisionOf(t *testing.T, s *Store, seq uint64) scheduler.Decision {
 func TestFileOfVersionOneIsReadAndUpgraded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "manager.db")
 	task, old, young := record(1, "a"), madeDecision("node-1"), madeDecision("node-2")
-	update(t, path, func(tx *bbolt.Tx) error {
+	updateFile(t, path, func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{metaBucket, tasksBucket, decisionsBucket, nodesBucket} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err

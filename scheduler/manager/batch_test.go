@@ -36,9 +36,9 @@ func TestBatchedDecisionsAreThoseOfOneByOne(t *testing.T) {
 		var kept keptReadings
 		f := &fleet{t: t, store: newMemStore(), log: new(lockedBuffer), workers: map[string]*fakeWorker{}}
 		f.cfg = func(cfg *Config) {
-			make := cfg.NewScraper
+			newScraper := cfg.NewScraper
 			cfg.NewScraper = func(now func() scheduler.Instant, sink func(scrape.Result)) (Scraper, error) {
-				return make(now, kept.wrap(sink))
+				return newScraper(now, kept.wrap(sink))
 			}
 		}
 		f.start()

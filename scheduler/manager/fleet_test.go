@@ -128,19 +128,21 @@ func (s *memStore) setFull(full bool) {
 	s.full = full
 }
 
-// record returns the task as it is on disk; nil where it is not.
-func (s *memStore) record(id uuid.UUID) *Record {
+// records are the tasks as they are on disk.
+func (s *memStore) records() map[uuid.UUID]*Record {
 	snapshot, err := s.Load()
 	if err != nil {
 		panic(err)
 	}
+	records := make(map[uuid.UUID]*Record, len(snapshot.Tasks))
 	for _, record := range snapshot.Tasks {
-		if record.Task.ID == id {
-			return record
-		}
+		records[record.Task.ID] = record
 	}
-	return nil
+	return records
 }
+
+// record returns the task as it is on disk; nil where it is not.
+func (s *memStore) record(id uuid.UUID) *Record { return s.records()[id] }
 
 // fleet is a manager with fake workers, in a synctest bubble.
 type fleet struct {

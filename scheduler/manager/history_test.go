@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -17,9 +19,14 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 300, "how many random histories TestRandomHistories runs")
+	histories = flag.Int("histories", 0, "how many random histories TestRandomHistories runs; 0 is 1,000, or 10,000 with CUBE_TEST_LONG")
 	historyOf = flag.Uint64("history", 0, "the one history to run again, by its seed")
 )
+
+// onceFailed are the seeds of histories that have failed, with what was wrong.
+// They run whatever the flags say. A change of what a history draws makes others
+// of them, so that each also is a test of its own where it was understood.
+var onceFailed = map[uint64]string{}
 
 // history is a fleet to which random things happen, with what clients were
 // told.
@@ -38,10 +45,27 @@ func TestRandomHistories(t *testing.T) {
 		runHistory(t, *historyOf)
 		return
 	}
-	for seed := range uint64(*histories) {
-		if !t.Run(fmt.Sprint(seed+1), func(t *testing.T) { runHistory(t, seed+1) }) {
-			t.Fatalf("run it again with: go test ./scheduler/manager -run TestRandomHistories -history %d", seed+1)
-		}
+	many := uint64(*histories)
+	switch {
+	case many > 0:
+	case os.Getenv("CUBE_TEST_LONG") != "":
+		many = 10_000
+	default:
+		many = 1000
+	}
+	for seed, wrong := range onceFailed {
+		t.Run("again/"+wrong, func(t *testing.T) { runHistory(t, seed) })
+	}
+	parts := uint64(runtime.GOMAXPROCS(0))
+	for part := range parts {
+		t.Run(fmt.Sprintf("part %d", part), func(t *testing.T) {
+			t.Parallel()
+			for seed := part + 1; seed <= many; seed += parts {
+				if !t.Run(fmt.Sprint(seed), func(t *testing.T) { runHistory(t, seed) }) {
+					t.Fatalf("run it again with: go test ./scheduler/manager -run TestRandomHistories -history %d", seed)
+				}
+			}
+		})
 	}
 }
 
@@ -164,8 +188,9 @@ func (h *history) heal() {
 
 func (h *history) check() {
 	h.t.Helper()
+	onDisk := h.store.records()
 	for id, stopped := range h.accepted {
-		h.checkTask(id, stopped)
+		h.checkTask(id, stopped, onDisk[id])
 	}
 	if len(h.ids()) != len(h.accepted) {
 		h.t.Errorf("%d tasks are listed, %d were accepted", len(h.ids()), len(h.accepted))
@@ -176,7 +201,7 @@ func (h *history) check() {
 	}
 }
 
-func (h *history) checkTask(id uuid.UUID, stopped bool) {
+func (h *history) checkTask(id uuid.UUID, stopped bool, record *Record) {
 	h.t.Helper()
 	placed, err := h.Task(id)
 	if err != nil {
@@ -198,7 +223,7 @@ func (h *history) checkTask(id uuid.UUID, stopped bool) {
 	case placed.State == task.Pending && placed.PendingReason == "":
 		h.t.Errorf("task %s is pending without a reason", id)
 	}
-	if record := h.store.record(id); record == nil || record.Task.State != placed.State || record.Node != placed.Node ||
+	if record == nil || record.Task.State != placed.State || record.Node != placed.Node ||
 		record.Task.Allocation != placed.Allocation || record.StopRequested != placed.StopRequested {
 		h.t.Errorf("task %s is %+v; on disk it is %+v", id, placed, record)
 	}

@@ -41,7 +41,7 @@ func (r *NodeRecord) target() scrape.Target {
 		return target
 	}
 	target.URL = r.URL + "/metrics"
-	if r.Metrics.Source != scrape.NodeExporter().Name {
+	if r.Metrics.Source == "" || r.Metrics.Source != scrape.NodeExporter().Name {
 		return target
 	}
 	if base, err := url.Parse(r.URL); err == nil { // it was parsed when it was taken

@@ -50,18 +50,22 @@ const keepChanges = 1 << 14
 // lock guards it.
 type watch struct {
 	at   Version
-	ring []uuid.UUID   // the task of change n is at n % keepChanges
+	ring []uuid.UUID   // the task of change n is at (n-1) % keepChanges; grows to that
 	news chan struct{} // closed with the next change; nil while nobody waits
 }
 
 func newWatch() *watch {
-	return &watch{at: Version{Life: rand.Uint64()}, ring: make([]uuid.UUID, keepChanges)}
+	return &watch{at: Version{Life: rand.Uint64()}}
 }
 
 // changed notes that what is shown of a task has changed.
 func (w *watch) changed(id uuid.UUID) {
+	if w.at.Number < keepChanges {
+		w.ring = append(w.ring, id)
+	} else {
+		w.ring[w.at.Number%keepChanges] = id
+	}
 	w.at.Number++
-	w.ring[w.at.Number%keepChanges] = id
 	if w.news != nil {
 		close(w.news)
 		w.news = nil
@@ -84,7 +88,7 @@ func (w *watch) since(from Version) ([]uuid.UUID, bool) {
 	}
 	var ids []uuid.UUID
 	seen := map[uuid.UUID]struct{}{}
-	for n := from.Number + 1; n <= w.at.Number; n++ {
+	for n := from.Number; n < w.at.Number; n++ {
 		id := w.ring[n%keepChanges]
 		if _, again := seen[id]; !again {
 			seen[id] = struct{}{}

@@ -165,7 +165,7 @@ func parseText(line string) (map[string]string, error) {
 	rest := strings.TrimSpace(line)
 	for rest != "" {
 		key, after, _ := strings.Cut(rest, "=")
-		value := after
+		var value string
 		if strings.HasPrefix(after, `"`) {
 			end := strings.Index(after[1:], `"`) + 2
 			value, rest = after[1:end-1], strings.TrimSpace(after[end:])

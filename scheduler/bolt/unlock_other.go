@@ -1,0 +1,8 @@
+//go:build !unix
+
+package bolt
+
+import "os"
+
+// unlock has nothing to do where closing a file is enough.
+func unlock(*os.File) error { return nil }
