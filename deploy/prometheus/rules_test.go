@@ -2,6 +2,7 @@ package prometheus_test
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +24,33 @@ func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
 				t.Errorf("%s: the annotation %s is %q; want one line", rule.Alert, name, text)
 			}
 		}
+	}
+}
+
+// Where an alert sends somebody on to the operator's runbook, that chapter is
+// there; and the runbook's own links lead somewhere.
+func TestEveryChapterOfTheRunbookThatIsNamedIsThere(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../runbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chapters := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(?m)^## (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		anchor := strings.ToLower(strings.ReplaceAll(match[1], " ", "-"))
+		chapters[strings.NewReplacer(",", "", "'", "").Replace(anchor)] = true
+	}
+	named := regexp.MustCompile(`\(#([a-z-]+)\)`).FindAllStringSubmatch(string(text), -1)
+	for _, rule := range alerts(t) {
+		named = append(named, regexp.MustCompile(`deploy/runbook\.md#([a-z-]+)`).FindAllStringSubmatch(rule.Annotations["runbook"], -1)...)
+	}
+	for _, name := range named {
+		if !chapters[name[1]] {
+			t.Errorf("there is no chapter %q in %v", name[1], chapters)
+		}
+	}
+	if len(named) < len(chapters) {
+		t.Errorf("%d links to %d chapters", len(named), len(chapters))
 	}
 }
 
