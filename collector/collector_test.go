@@ -117,7 +117,7 @@ func TestReadErrorIsNotAZero(t *testing.T) {
 	}
 }
 
-// MemAvailable cannot be rebuilt from the rest: a kernel without it has no such
+// node_exporter#608: MemAvailable cannot be rebuilt from the rest: a kernel without it has no such
 // metric.
 func TestNoMemAvailableIsAbsent(t *testing.T) {
 	dir := copyMachine(t)
@@ -128,6 +128,8 @@ func TestNoMemAvailableIsAbsent(t *testing.T) {
 	}
 }
 
+// node_exporter#3051: a kernel without the line "full" for the CPU failed the
+// whole source.
 func TestPressureOfOldKernels(t *testing.T) {
 	t.Run("none", func(t *testing.T) {
 		dir := copyMachine(t)

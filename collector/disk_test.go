@@ -96,7 +96,7 @@ func TestDataRootIsAlwaysMeasured(t *testing.T) {
 	}
 }
 
-// In a container the host's root is mounted somewhere else: the container's own
+// node_exporter#1906, #3261: in a container the host's root is mounted somewhere else: the container's own
 // file system must not be taken for the host's.
 func TestRootPathIsTheHosts(t *testing.T) {
 	c := newCollector(t, Config{RootPath: "/host", DataRoot: "/host/data", Statfs: func(path string, buf *unix.Statfs_t) error {

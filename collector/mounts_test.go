@@ -142,8 +142,7 @@ func TestWhatCannotHangIsPrompt(t *testing.T) {
 	}
 }
 
-// Two mounts of the same labels failed the whole page in node_exporter (its issue
-// 2805). Here it takes names that are no UTF-8 to look alike.
+// Two mounts of the same labels failed the whole page (node_exporter#2805). Here it takes names that are no UTF-8 to look alike.
 func TestMountsThatLookAlikeDoNotFailThePage(t *testing.T) {
 	c := newCollector(t, Config{ProcPath: treeWith(t, "1/mountinfo",
 		"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 0:31 / /a\xfe rw - overlay none rw\n24 22 0:32 / /a\xff rw - overlay none rw\n"), FSTypesExclude: regexp.MustCompile("^proc$")})

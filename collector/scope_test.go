@@ -21,7 +21,8 @@ func scopedMachine(t *testing.T, tree string) (procPath, sysPath string) {
 }
 
 // The book read the host's /proc in a container with a limit: four tasks too
-// many. Both versions, and the limit of the parent where that is the lower.
+// many; and lxcfs#593, kubernetes#111621: figures read of version 1 were wrong, or
+// none, on version 2. Both versions, and the limit of the parent where that is the lower.
 func TestCgroupLimitsNarrowTheFigures(t *testing.T) {
 	for name, test := range map[string]struct {
 		tree, group string

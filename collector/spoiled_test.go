@@ -159,7 +159,7 @@ func TestGatherAllocatesLittle(t *testing.T) {
 	must(t, c.Close())
 }
 
-// node_exporter logs what it cannot read at every scrape (its issue 1686). Here
+// node_exporter#1686: the log had it at every scrape what could not be read. Here
 // the log has it once, and once more when it can be read again.
 func TestFailingSourceIsSaidOnce(t *testing.T) {
 	dir := copyMachine(t)

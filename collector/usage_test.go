@@ -26,7 +26,8 @@ func (s *simulated) read(now time.Time) cpuReading {
 	return r
 }
 
-// Scrapers at 1, 5, 15 and 60 s and one that hammers at 100 a second all see the
+// psutil#1703, gopsutil#202: the second caller read 0, and cadvisor#1989: a sampler
+// out of step showed a sawtooth. Scrapers at 1, 5, 15 and 60 s and one that hammers at 100 a second all see the
 // true busy share over the window that is told to them. With one shared last
 // sample each would see an interval that the others cut short.
 func TestScrapersDoNotDisturbEachOther(t *testing.T) {
@@ -82,7 +83,8 @@ func checkShare(t *testing.T, machine *simulated, now time.Time, got cpuUsage) {
 	}
 }
 
-// One scraper alone at any interval has its own interval, or the window.
+// node_exporter#3550 wants just this: the share since the last scrape, ready. One
+// scraper alone at any interval has its own interval, or the window.
 func TestLoneScraper(t *testing.T) {
 	for _, every := range []time.Duration{time.Second, 7 * time.Second, 15 * time.Second, time.Minute} {
 		machine := &simulated{start: time.Unix(0, 0), cpus: 4, busy: func(e time.Duration) float64 { return 2 * e.Seconds() }}
@@ -108,6 +110,13 @@ func reading(online int, user, idle, iowait float64) cpuReading {
 	return r
 }
 
+// of is a reading of these CPUs.
+func of(online string, user, idle float64) cpuReading {
+	r := reading(2, user, idle, 0)
+	r.online = online
+	return r
+}
+
 func TestUsageEdges(t *testing.T) {
 	type step struct {
 		at    float64
@@ -129,8 +138,10 @@ func TestUsageEdges(t *testing.T) {
 			{0, reading(1, 10, 10, 0), false, 0}, {10, reading(1, 15, 15, 0), true, 0.5}, {36000, reading(1, 16, 18, 0), true, 0.25},
 			{36010, reading(1, 17, 27, 0), true, 0.1},
 		},
-		"a CPU is added":   {{0, reading(1, 10, 10, 0), false, 0}, {5, reading(1, 15, 10, 0), true, 1}, {6, reading(2, 15, 20, 0), false, 0}, {8, reading(2, 16, 23, 0), true, 0.25}},
-		"a CPU is removed": {{0, reading(2, 10, 10, 0), false, 0}, {5, reading(2, 15, 10, 0), true, 1}, {6, reading(1, 15, 12, 0), false, 0}},
+		// node_exporter#2604, procfs#84: the counters of other CPUs.
+		"a CPU is added":      {{0, reading(1, 10, 10, 0), false, 0}, {5, reading(1, 15, 10, 0), true, 1}, {6, reading(2, 15, 20, 0), false, 0}, {8, reading(2, 16, 23, 0), true, 0.25}},
+		"a CPU is removed":    {{0, reading(2, 10, 10, 0), false, 0}, {5, reading(2, 15, 10, 0), true, 1}, {6, reading(1, 15, 12, 0), false, 0}},
+		"one CPU for another": {{0, of("0,1,", 10, 10), false, 0}, {5, of("0,1,", 15, 10), true, 1}, {6, of("0,2,", 20, 30), false, 0}, {8, of("0,2,", 21, 33), true, 0.25}},
 		"iowait steps back": {
 			{0, reading(1, 10, 10, 5), false, 0}, {4, reading(1, 11, 13, 4.5), true, 0.25},
 		},
@@ -148,7 +159,8 @@ func TestUsageEdges(t *testing.T) {
 	}
 }
 
-// The counters on the page never go backwards, though the kernel's do.
+// node_exporter#1372, #1903: idle and iowait step back now and then, and each time
+// looks like a restart to who takes a rate. The counters on the page never go backwards, though the kernel's do.
 func TestCountersNeverStepBack(t *testing.T) {
 	u := &usage{window: DefaultWindow, minWindow: DefaultMinWindow}
 	u.observe(at(0), reading(1, 10, 10, 5))
@@ -158,7 +170,8 @@ func TestCountersNeverStepBack(t *testing.T) {
 	}
 }
 
-// A machine restored or migrated counts from anew; the page's counters go on.
+// telegraf#2871: after a live migration the share was far beyond 100 %. A machine
+// restored or migrated counts from anew; the page's counters go on.
 func TestCountersGoOnWhereTheKernelsBeginAnew(t *testing.T) {
 	u := &usage{window: DefaultWindow, minWindow: DefaultMinWindow}
 	u.observe(at(0), reading(1, 1000, 1000, 0))

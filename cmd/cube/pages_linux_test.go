@@ -105,6 +105,26 @@ func TestWorkerPages(t *testing.T) {
 	})
 }
 
+// node_exporter#2530, #1880: how many CPUs an exporter uses at once was fixed at 1
+// with no way to say otherwise.
+func TestCPUsOfTheWorkerItself(t *testing.T) {
+	for name, test := range map[string]struct {
+		env, args []string
+		want      string
+	}{
+		"as it ships":   {want: "1"},
+		"by a variable": {env: []string{"GOMAXPROCS=2"}, want: "2"},
+		"by a flag":     {env: []string{"GOMAXPROCS=2"}, args: []string{"--runtime.gomaxprocs=3"}, want: "3"},
+	} {
+		w := startCube(t, append([]string{"XDG_CONFIG_HOME=" + t.TempDir()}, test.env...),
+			append([]string{"worker", "--runtime=process", "--web.listen-address=127.0.0.1:0", "--data-dir=" + t.TempDir()}, test.args...)...)
+		if _, body := fetch(t, "GET", w.url()+"/metrics", "", ""); !strings.Contains(string(body), "\ngo_sched_gomaxprocs_threads "+test.want+"\n") {
+			t.Errorf("%s: not %s", name, test.want)
+		}
+	}
+}
+
+// node_exporter#2860, #3747: profiles were there for everybody, always.
 func TestProfilesOnRequest(t *testing.T) {
 	env := []string{"XDG_CONFIG_HOME=" + t.TempDir()}
 	w := startCube(t, env, "worker", "--runtime=process", "--web.listen-address=127.0.0.1:0", "--data-dir="+t.TempDir(),

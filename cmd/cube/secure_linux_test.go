@@ -154,7 +154,7 @@ basic_auth: {username: cube, password: %s}
 // marlin is the password "marlin", hashed at the usual cost of 10.
 const marlin = "$2a$10$3fi2tzd6EZsG0WLi.bKe5.6yIxSEkse0t1ZstR70WOtTQbCPKLAxC"
 
-// A password's hash takes 50 ms of CPU, and is reckoned once, not at every scrape.
+// exporter-toolkit#31: a password's hash takes 50 ms of CPU, and is reckoned once, not at every scrape.
 func TestScrapesWithAPasswordCostOneHash(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "web.yml")
 	if err := os.WriteFile(config, []byte("basic_auth_users: {cube: "+marlin+"}\n"), 0o600); err != nil {

@@ -18,7 +18,7 @@ import (
 
 // tree copies a recorded tree, so that a test may spoil it, and returns its /proc
 // and /sys.
-func tree(t *testing.T, name string) (procPath, sysPath string) {
+func tree(t testing.TB, name string) (procPath, sysPath string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
