@@ -100,8 +100,8 @@ func quotaCores(d directory, quota, period string) (float64, error) {
 		return math.Inf(1), nil
 	}
 	q, err := strconv.ParseUint(quota, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("reading the CPU quota of cgroup %s: %w", d.rel, err)
+	if err != nil || q == 0 { // of no time the kernel makes no quota
+		return 0, fmt.Errorf("reading the CPU quota of cgroup %s: %q is no quota", d.rel, quota)
 	}
 	p, err := strconv.ParseUint(period, 10, 64)
 	if err != nil || p == 0 {
