@@ -2,11 +2,14 @@ package scrape
 
 import (
 	"bytes"
+	"encoding/hex"
 	"math"
 	"slices"
 	"strconv"
 	"unique"
 	"unsafe"
+
+	"github.com/google/uuid"
 
 	"cube/scheduler"
 )
@@ -15,7 +18,7 @@ import (
 // all targets together, as if no text were the same on two pages. A page with a
 // larger one is parsed anew each time, which takes ten times as long: what a fleet
 // may cost in memory is bounded. A page of node_exporter with all its collectors
-// counts as 80 KB on a machine of two CPUs; one of a worker with 20 tasks as 14 KB.
+// counts as some 75 KB on a machine of two CPUs; one of a worker with 20 tasks as 13.
 const (
 	maxLayout  = 256 << 10
 	allLayouts = 1 << 30
@@ -31,12 +34,11 @@ func layoutLimit(targets int) int { return min(maxLayout, allLayouts/max(1, targ
 // no line in the light of another, so a page that differs from an accepted one
 // in nothing but its numbers is accepted too.
 //
-// Nearly all of the text is the same on the pages of all targets, and is held
-// once; what names a target's tasks is its own.
+// Nearly all of the text is the same on the pages of all targets, but for the IDs
+// of their tasks, and is held once.
 type layout struct {
 	source *compiled
 	root   string // the data root that the mounts were chosen by
-	own    string // what stands before the values of the tasks, one after the other
 	steps  []step // a value each, in the order of the page
 	tail   string // what stands after the last value
 
@@ -48,8 +50,8 @@ type layout struct {
 // step is one sample of a page: the text before its value, and what becomes of
 // the value.
 type step struct {
-	before unique.Handle[string] // the text before the value; zero where that is in layout.own
-	until  int32                 // where in layout.own the text up to the value ends
+	before unique.Handle[string] // the text before the value, without the task's ID
+	at     int16                 // where in it the ID stands; −1 for none
 	row    int16                 // index into the source's inputs; −1 for a sample not wanted
 	task   int16                 // index into the tasks, for a figure of tasks
 	mount  int16                 // length of the mountpoint if it holds the data root, else 0
@@ -93,7 +95,7 @@ func (p *page) learn(body []byte, limit int) *layout {
 		return nil
 	}
 	l := &layout{source: p.source, root: p.dataRoot, steps: slices.Clone(d.steps), seen: p.seen}
-	var own, text []byte // text is what was read since the last value
+	var text []byte // since the last value
 	n := 0
 	for rest := body; len(rest) > 0; {
 		end := bytes.IndexByte(rest, '\n')
@@ -108,35 +110,59 @@ func (p *page) learn(body []byte, limit int) *layout {
 			return nil
 		}
 		text = append(text, line[:value]...)
-		if s := &l.steps[n]; l.source.ofTask(s) {
-			own = append(own, text...)
-		} else {
-			s.before = unique.Make(string(text))
-		}
-		l.steps[n].until = int32(len(own))
+		l.steps[n].keep(p, text)
 		text = append(text[:0], '\n')
 		n++
 	}
 	if n != len(l.steps) {
 		return nil
 	}
-	l.own, l.tail = string(own), string(text)
+	l.tail = string(text)
 	l.remember(p)
 	return l
 }
 
-// ofTask reports whether the step's value is a figure of a task.
-func (c *compiled) ofTask(s *step) bool {
-	return s.row >= 0 && c.inputs[s.row].Figure >= TaskCpuSeconds
+// keep keeps the text before a step's value. Where it has the ID of the step's
+// task, that is taken out, so that the rest is every other task's too.
+func (s *step) keep(p *page, text []byte) {
+	s.at = -1
+	if s.row >= 0 && p.source.inputs[s.row].Figure >= TaskCpuSeconds {
+		id := textOf(p.tasks[s.task].ID)
+		if at := bytes.Index(text, id[:]); at >= 0 && at <= math.MaxInt16 {
+			s.at = int16(at)
+			text = slices.Concat(text[:at], text[at+len(id):])
+		}
+	}
+	s.before = unique.Make(string(text))
 }
 
-// textBefore returns the text before the value of a step. from is where in own
-// the text of the steps before it ends.
-func (l *layout) textBefore(s *step, from int) string {
-	if s.before != (unique.Handle[string]{}) {
-		return s.before.Value()
+// after returns what follows in rest after the text before the step's value;
+// false where it begins with another text.
+func (l *layout) after(s *step, rest []byte) ([]byte, bool) {
+	text := s.before.Value()
+	if s.at >= 0 {
+		id := textOf(l.tasks[s.task].ID)
+		head := int(s.at)
+		if !startsWith(rest, text[:head]) || !bytes.HasPrefix(rest[head:], id[:]) {
+			return nil, false
+		}
+		text, rest = text[head:], rest[head+len(id):]
 	}
-	return l.own[from:s.until]
+	if !startsWith(rest, text) {
+		return nil, false
+	}
+	return rest[len(text):], true
+}
+
+// textOf is the ID as it is written, without a string of its own.
+func textOf(id uuid.UUID) (text [36]byte) {
+	hex.Encode(text[:8], id[:4])
+	hex.Encode(text[9:13], id[4:6])
+	hex.Encode(text[14:18], id[6:8])
+	hex.Encode(text[19:23], id[8:10])
+	hex.Encode(text[24:], id[10:])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return text
 }
 
 // startsWith is bytes.HasPrefix with a string.
@@ -204,14 +230,13 @@ func (p *page) follow(l *layout, body []byte) bool {
 	if len(l.cpu.rows) > 0 {
 		p.cpu.copyFrom(&l.cpu)
 	}
-	from, rest := 0, body
+	rest := body
 	for i := range l.steps {
 		s := &l.steps[i]
-		before := l.textBefore(s, from)
-		if !startsWith(rest, before) {
+		var ok bool
+		if rest, ok = l.after(s, rest); !ok {
 			return false
 		}
-		rest = rest[len(before):]
 		n := 0
 		for n < len(rest) && digit(rest[n]) {
 			n++
@@ -221,7 +246,7 @@ func (p *page) follow(l *layout, body []byte) bool {
 			return false
 		}
 		p.fill(s, value)
-		rest, from = rest[n:], int(s.until)
+		rest = rest[n:]
 	}
 	p.seen = l.seen
 	return string(rest) == l.tail
