@@ -16,7 +16,8 @@
 // way through the files: New in collector.go; sources.go runs the sources; cpu.go
 // (with usage.go, the busy share over a window), memory.go, load.go, pressure.go
 // and disk.go (with mounts.go and statfs.go) are the sources, read by
-// kernelfile.go; scope.go narrows them to a cgroup; families.go is the table of
+// kernelfile.go; scope.go narrows them to a cgroup, share.go to a part of the
+// machine without one; families.go is the table of
 // metrics, of which gather.go and collector/families make the page; stats.go is
 // the book's Stats.
 //
