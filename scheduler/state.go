@@ -17,7 +17,7 @@ import (
 type State struct {
 	cfg     Config
 	nodes   map[string]*node
-	tasks   taskIndex
+	tasks   map[uuid.UUID]*placed
 	ports   map[uint16]map[*node]int // live tasks that hold a host port
 	names   map[string]map[*node]int // live tasks of a name; only with a spread limit
 	predict predictor
@@ -37,7 +37,7 @@ func NewState(cfg Config) (*State, error) {
 	s := &State{
 		cfg:     cfg,
 		nodes:   make(map[string]*node),
-		tasks:   newTaskIndex(),
+		tasks:   make(map[uuid.UUID]*placed),
 		ports:   make(map[uint16]map[*node]int),
 		names:   make(map[string]map[*node]int),
 		predict: newPredictor(),
@@ -104,7 +104,7 @@ func (s *State) Observe(r Reading) error {
 
 // measured returns the live task that a reading speaks of, nil for one that the
 // state does not know.
-func (s *State) measured(r *TaskReading) *placed { return s.tasks.find(r.ID) }
+func (s *State) measured(r *TaskReading) *placed { return s.tasks[r.ID] }
 
 // Place says that a task is on a node. A second time for the same task and node
 // adds the start time; on another node it moves the task there. The error is
@@ -117,7 +117,7 @@ func (s *State) Place(p Placement) error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	if t := s.tasks.find(p.Task); t != nil {
+	if t := s.tasks[p.Task]; t != nil {
 		if t.node == n {
 			s.started(t, p.StartTime)
 			return nil
@@ -141,7 +141,7 @@ func (s *State) place(n *node, d *Demand, at Instant, start float64, expects est
 	s.turn++
 	n.turn = s.turn
 	n.add(t, expects)
-	s.tasks.add(t)
+	s.tasks[t.id] = t
 	for _, port := range t.ports {
 		count(s.ports, port, n, 1)
 	}
@@ -165,7 +165,7 @@ func (s *State) started(t *placed, start float64) {
 // what it used stays in the node's window as long as the window holds it. The
 // error is [ErrNotPlaced].
 func (s *State) Remove(id uuid.UUID, e End) error {
-	t := s.tasks.find(id)
+	t := s.tasks[id]
 	if t == nil {
 		return fmt.Errorf("task %s ended: %w", id, ErrNotPlaced)
 	}
@@ -210,7 +210,7 @@ func (s *State) discard(t *placed) {
 
 // forget takes t out of the indexes.
 func (s *State) forget(t *placed) {
-	s.tasks.remove(t)
+	delete(s.tasks, t.id)
 	for _, port := range t.ports {
 		count(s.ports, port, t.node, -1)
 	}
