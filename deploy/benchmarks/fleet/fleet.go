@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +21,6 @@ type fleet struct {
 	listener   net.Listener
 	startDelay time.Duration
 	births     chan<- started // told of each task that has come to run
-	served     sync.WaitGroup
 
 	started, ended, doubled atomic.Int64
 }

@@ -52,7 +52,7 @@ func (m *manager) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the manager has its own descriptor
 	args := append([]string{"manager", "--data-dir=" + filepath.Join(m.dir, "state"), "--workers.file=" + filepath.Join(m.dir, "workers.json"),
 		"--web.listen-address=127.0.0.1:0", "--web.token-file=" + filepath.Join(m.dir, "token"), "--web.enable-pprof"}, m.flags...)
 	m.cmd = exec.CommandContext(ctx, m.config.cube, append(args, m.config.manager...)...)
@@ -100,15 +100,8 @@ func (m *manager) kill() error {
 	if err := m.cmd.Process.Kill(); err != nil {
 		return err
 	}
-	<-m.exited
+	_ = <-m.exited // that it was killed
 	return nil
-}
-
-func (m *manager) stop() error {
-	if err := m.cmd.Process.Signal(unix.SIGTERM); err != nil {
-		return err
-	}
-	return <-m.exited
 }
 
 // get asks the manager and returns the body.
