@@ -32,7 +32,11 @@ func diskOf(buf *unix.Statfs_t) diskReading {
 
 // readDataRoot asks the file system that holds the data root.
 func (c *Collector) readDataRoot() (diskReading, error) {
-	result := c.disks.all([]place{{path: c.cfg.DataRoot}}, c.cfg.StatfsTimeout)[0]
+	data := place{path: c.cfg.DataRoot}
+	if asked, err := c.mounts.read(); err == nil {
+		data = asked.places[asked.data]
+	}
+	result := c.disks.all([]place{data}, c.cfg.StatfsTimeout)[0]
 	if result.err != nil {
 		return diskReading{}, fmt.Errorf("the file system of the data root %s: %w", c.cfg.DataRoot, result.err)
 	}
