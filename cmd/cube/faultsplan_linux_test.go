@@ -177,7 +177,7 @@ func (r *trial) fillDisk(m *member) *fault {
 func (r *trial) stepClock(m *member) *fault {
 	by := time.Duration(1+r.random.IntN(10)) * time.Second
 	if r.random.IntN(2) == 0 {
-		by = time.Duration(1+r.random.IntN(48)) * time.Hour
+		by = time.Duration(1+r.random.IntN(8)) * time.Hour
 	}
 	if r.random.IntN(2) == 0 {
 		by = -by
