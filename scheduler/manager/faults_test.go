@@ -119,6 +119,28 @@ func TestHungWorkerHoldsNobodyElseUp(t *testing.T) {
 	})
 }
 
+// A worker whose clock is two days behind says that its tasks ended then. They
+// stay listed for as long as all others, by the manager's clock.
+func TestEndedTaskStaysListedWhateverItsWorkersClockSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, "node-1")
+		id := f.submit(nil)
+		f.is(id, task.Running, "node-1")
+		w := f.worker("node-1")
+		w.change(func() {
+			w.tasks[id].State, w.tasks[id].FinishTime = task.Completed, time.Now().Add(-48*time.Hour)
+		})
+		f.wait(23 * time.Hour)
+		if _, err := f.Task(id); err != nil {
+			t.Errorf("after 23 h: %v", err)
+		}
+		f.wait(2 * time.Hour)
+		if _, err := f.Task(id); err == nil {
+			t.Error("after 25 h it is still listed")
+		}
+	})
+}
+
 // A manager that was stopped for longer than the node timeout finds all its
 // readings too old, and all its timers due at once. Its nodes were there all the
 // time; one that was not is given up when it was listened to for long enough.

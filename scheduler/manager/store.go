@@ -43,6 +43,9 @@ type Record struct {
 	// PlaceTime is when Task.Allocation was made: the timestamp of the event
 	// that hands it to the worker, so that a repeated one is the same.
 	PlaceTime time.Time `json:",omitzero"`
+	// EndTime is when this manager learnt that the task has ended, by its own
+	// clock: the task's FinishTime is by its worker's.
+	EndTime time.Time `json:",omitzero"`
 }
 
 // NodeRecord is all that is kept of a node.

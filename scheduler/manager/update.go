@@ -16,6 +16,12 @@ import (
 // changes the disk always ends with the one that memory ends with.
 func (m *Manager) update(e *entry, next *Record) *commit {
 	prev := e.record
+	switch ended := next.Task.State.Ended(); {
+	case !ended:
+		next.EndTime = time.Time{}
+	case !prev.Task.State.Ended():
+		next.EndTime = time.Now()
+	}
 	e.record = next
 	m.reindex(e, prev, next)
 	return m.journal.append(Changes{Tasks: []*Record{next}})
@@ -184,7 +190,11 @@ func (m *Manager) forget(now time.Time) {
 	var gone []uint64
 	m.order = slices.DeleteFunc(m.order, func(e *entry) bool {
 		t := &e.record.Task
-		if !t.State.Ended() || now.Sub(t.FinishTime) < m.cfg.KeepEnded {
+		ended := e.record.EndTime
+		if ended.IsZero() { // it was stopped before it was placed
+			ended = t.FinishTime
+		}
+		if !t.State.Ended() || now.Sub(ended) < m.cfg.KeepEnded {
 			return false
 		}
 		m.counts[t.State]--
