@@ -100,7 +100,9 @@ func (m *manager) kill() error {
 	if err := m.cmd.Process.Kill(); err != nil {
 		return err
 	}
-	_ = <-m.exited // that it was killed
+	if err := <-m.exited; err == nil {
+		return errors.New("the manager ended by itself, and well, when it was killed")
+	}
 	return nil
 }
 
