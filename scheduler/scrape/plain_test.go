@@ -133,8 +133,17 @@ func TestPlainBrokenConnections(t *testing.T) {
 	if n := asked.Load(); n != 3 {
 		t.Errorf("asked %d times; want the second one repeated", n)
 	}
-	if got, err := say(c, "POST", base, "x"); err == nil {
-		t.Errorf("a POST without an answer: %q; want an error, for it may have been acted on", got)
+	for _, tt := range []struct{ method, body string }{{"POST", "x"}, {"POST", ""}, {"DELETE", ""}} {
+		before := asked.Load()
+		if got, err := say(c, tt.method, base, tt.body); err == nil {
+			t.Errorf("a %s %q without an answer: %q; want an error, for it may have been acted on", tt.method, tt.body, got)
+		}
+		if n := asked.Load() - before; n != 1 {
+			t.Errorf("a %s %q without an answer was sent %d times; want once", tt.method, tt.body, n)
+		}
+		if got, err := say(c, "GET", base, ""); err != nil || got != "ok" { // a connection that has been used
+			t.Errorf("GET: %q, %v", got, err)
+		}
 	}
 }
 
