@@ -27,6 +27,8 @@ type plainTransport struct {
 	dialer net.Dialer
 	limit  int // of connections that wait
 
+	readers, writers sync.Pool // buffers of requests under way
+
 	mu    sync.Mutex                // guards what follows
 	idle  map[string][]*plainSocket // by address; the last used last
 	count int
@@ -63,14 +65,12 @@ func (s *plainSocket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The buffers of requests under way.
-var (
-	plainReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
-	plainWriters = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
-)
-
 func newPlainTransport(next http.RoundTripper, limit int) *plainTransport {
-	return &plainTransport{next: next, dialer: net.Dialer{Timeout: 10 * time.Second}, limit: limit, idle: map[string][]*plainSocket{}}
+	return &plainTransport{
+		next: next, dialer: net.Dialer{Timeout: 10 * time.Second}, limit: limit, idle: map[string][]*plainSocket{},
+		readers: sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }},
+		writers: sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }},
+	}
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -120,17 +120,17 @@ func inContext(ctx context.Context, err error) error {
 // ask sends the request and reads the head of its answer.
 func (t *plainTransport) ask(s *plainSocket, r *http.Request) (*http.Response, error) {
 	stop := context.AfterFunc(r.Context(), func() { _ = s.SetDeadline(time.Unix(1, 0)) })
-	if err := s.write(r); err != nil {
+	if err := t.write(s, r); err != nil {
 		stop()
 		return nil, err
 	}
-	in := plainReaders.Get().(*bufio.Reader)
+	in := t.readers.Get().(*bufio.Reader)
 	in.Reset(s)
 	answer, err := s.readHead(in, r)
 	if err != nil {
 		stop()
 		in.Reset(nil)
-		plainReaders.Put(in)
+		t.readers.Put(in)
 		return nil, err
 	}
 	body := &plainBody{inner: answer.Body, transport: t, socket: s, in: in, stop: stop, ctx: r.Context(), last: answer.Close}
@@ -141,15 +141,15 @@ func (t *plainTransport) ask(s *plainSocket, r *http.Request) (*http.Response, e
 	return answer, nil
 }
 
-func (s *plainSocket) write(r *http.Request) error {
-	out := plainWriters.Get().(*bufio.Writer)
+func (t *plainTransport) write(s *plainSocket, r *http.Request) error {
+	out := t.writers.Get().(*bufio.Writer)
 	out.Reset(s.Conn)
 	err := r.Write(out)
 	if err == nil {
 		err = out.Flush()
 	}
 	out.Reset(nil)
-	plainWriters.Put(out)
+	t.writers.Put(out)
 	return err
 }
 
@@ -217,7 +217,7 @@ func (b *plainBody) end(whole bool) {
 		clean := b.in.Buffered() == 0
 		b.inner = http.NoBody
 		b.in.Reset(nil)
-		plainReaders.Put(b.in)
+		b.transport.readers.Put(b.in)
 		if !uncut || !clean || b.last {
 			_ = b.socket.Close()
 			return
