@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"cube/collector/cgroup"
 )
@@ -120,6 +122,42 @@ func TestMeterSeesWhatChanges(t *testing.T) {
 			t.Errorf("%d: %+v, %v; want %+v", i, got, err, step.want)
 		}
 	}
+}
+
+// What only reclaim has moved in a group that does nothing is seen after 10 s.
+func TestMeterSeesWhatWasReclaimed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		procPath, sysPath := tree(t, "v2")
+		r, err := cgroup.New(procPath, sysPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := r.OfPID(4242)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := g.Meter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		before, err := m.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stat := filepath.Join(sysPath, "fs/cgroup/cube.slice/task-a/memory.stat")
+		if err := os.WriteFile(stat, []byte("inactive_file 0\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10*time.Second - 1)
+		if got, err := m.Read(); err != nil || got != before {
+			t.Errorf("before 10 s: %+v, %v; want %+v", got, err, before)
+		}
+		<-time.After(1)
+		if got, err := m.Read(); err != nil || got.MemoryBytes <= before.MemoryBytes {
+			t.Errorf("after 10 s: %+v, %v; want more than %+v", got, err, before)
+		}
+	})
 }
 
 func TestMeterOfAGroupThatIsNot(t *testing.T) {
