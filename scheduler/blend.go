@@ -3,18 +3,18 @@ package scheduler
 // How a measured task's use is foreseen: as a blend of its averages and of what
 // tasks of its kind use,
 //
-//	e = Σ w_i·x_i + (1 − Σ w_i)·μ₀      w_i ≥ 0, Σ w_i ≤ 1 − leastChanged
+//	e = Σ w_i·x_i + (1 − Σ w_i)·μ₀      w_i ≥ 0, Σ w_i ≤ 1 − LeastKind
 //
 // with x its use since the reading before, over half an hour and over two hours,
 // and μ₀ that of its kind. How much each tells of what comes depends on the
 // load: of a task that jumps about a level the long average tells most, of one
 // that wanders the last reading. So the weights are learned from all tasks: what
-// one used on average in the horizon after a reading, y, is compared with what
+// one used on average in the Horizon after a reading, y, is compared with what
 // its averages were at that reading, by least squares,
 //
 //	least Σ (y − μ₀ − Σ w_i·(x_i − μ₀))² + λ·Σ (w_i − w⁰_i)²
 //
-// where λ weighs as much as blendPrior tasks that speak for the first weights
+// where λ weighs as much as BlendTasks tasks that speak for the first weights
 // w⁰. A task teaches once a horizon, in a few multiplications.
 //
 // Worked example: a task used 1.0 cores since the last reading, 0.8 over half an
@@ -22,16 +22,6 @@ package scheduler
 // 0.45) it is expected to use 0.45·1.0 + 0.45·0.6 + 0.1·0.5 = 0.77 cores.
 const (
 	averages = 3
-	// recentTau and latelyTau are over how many seconds the averages look
-	// back, older use counting exponentially less.
-	recentTau = 1800
-	latelyTau = 2 * 3600
-	// horizon is over how many seconds the use that followed is averaged.
-	horizon = 2 * 3600
-	// blendPrior is how many tasks the first weights weigh as much as.
-	blendPrior = 30
-	// leastChanged is the part that is never taken from the task's own use.
-	leastChanged = 0.02
 	// blendSweeps is how often each weight is adjusted to the others when
 	// something was learned. The next lesson goes on where this one ended.
 	blendSweeps = 4
@@ -43,13 +33,17 @@ func firstWeights() [averages]float64 { return [averages]float64{0.45, 0, 0.45} 
 
 // blend is the weights, and the sums that they follow from.
 type blend struct {
+	prior   float64 // how many lessons the first weights weigh as much as
+	most    float64 // what the weights may add up to
 	weights [averages]float64
 	square  [averages][averages]float64 // Σ (x_i − μ₀)·(x_j − μ₀), cores²
 	with    [averages]float64           // Σ (x_i − μ₀)·(y − μ₀), cores²
 	lessons float64
 }
 
-func newBlend() blend { return blend{weights: firstWeights()} }
+func newBlend(p *Parameters) blend {
+	return blend{prior: p.BlendTasks, most: 1 - p.LeastKind, weights: firstWeights()}
+}
 
 // learn takes in that a task with the averages x, of a kind that uses prior,
 // went on to use y.
@@ -70,7 +64,7 @@ func (b *blend) solve() {
 	for i := range b.square {
 		trace += b.square[i][i]
 	}
-	ridge := blendPrior * trace / (averages * b.lessons)
+	ridge := b.prior * trace / (averages * b.lessons)
 	if !(ridge > 0) {
 		return // no task has left its kind's use yet
 	}
@@ -84,7 +78,7 @@ func (b *blend) solve() {
 					others += b.weights[j]
 				}
 			}
-			b.weights[i] = min(max(0, rest/(b.square[i][i]+ridge)), max(0, 1-leastChanged-others))
+			b.weights[i] = min(max(0, rest/(b.square[i][i]+ridge)), max(0, b.most-others))
 		}
 	}
 }
@@ -114,8 +108,8 @@ type look struct {
 }
 
 // teach tells the blend what followed the look that was taken of the task, once
-// a horizon has passed, and takes the next.
-func (m *meter) teach(b *blend, prior float64) {
+// the horizon has passed, and takes the next.
+func (m *meter) teach(b *blend, prior, horizon float64) {
 	l := &m.look
 	if !Known(m.mean) || !Known(m.cpu) {
 		return

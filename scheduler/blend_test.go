@@ -8,11 +8,17 @@ import (
 	"cube/worker/task"
 )
 
+// foreseen are the parameters that the manager goes by.
+func foreseen() *Parameters {
+	p := DefaultParameters()
+	return &p
+}
+
 // taught is the weights that are learned from tasks whose use goes on as next
 // says, a reading every five minutes over twelve hours.
 func taught(t *testing.T, next func(use float64, chance *rand.Rand) float64) [averages]float64 {
 	t.Helper()
-	p := newPredictor()
+	p := newPredictor(foreseen())
 	chance := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		one := placed{kind: kind{cpu: nanocores(1)}, start: 1000, meter: newMeter()}
@@ -20,7 +26,7 @@ func taught(t *testing.T, next func(use float64, chance *rand.Rand) float64) [av
 		for clock := 1300.0; clock < 1000+12*3600; clock += 300 {
 			use = next(use, chance)
 			cpu += 300 * use
-			one.measure(&TaskReading{CpuSeconds: cpu, MemoryBytes: Absent(), StartTime: 1000}, clock)
+			one.measure(&TaskReading{CpuSeconds: cpu, MemoryBytes: Absent(), StartTime: 1000}, clock, &p.Parameters)
 			p.learn(&one)
 		}
 	}
@@ -57,7 +63,7 @@ func TestBlendLearnsWhatTheLoadIsLike(t *testing.T) {
 func TestBlendWeightsStayWithinBounds(t *testing.T) {
 	chance := rand.New(rand.NewPCG(5, 6))
 	for range 300 {
-		b := newBlend()
+		b := newBlend(foreseen())
 		for range 1 + chance.IntN(60) {
 			x := [averages]float64{chance.ExpFloat64(), chance.ExpFloat64(), chance.ExpFloat64()}
 			b.learn(x, chance.Float64(), 5*chance.NormFloat64())
@@ -68,7 +74,7 @@ func TestBlendWeightsStayWithinBounds(t *testing.T) {
 				}
 				sum += w
 			}
-			if !(sum <= 1-leastChanged+1e-12) {
+			if !(sum <= b.most+1e-12) {
 				t.Fatalf("weights %v add up to %v", b.weights, sum)
 			}
 			own, kinds := b.own(x)
@@ -81,7 +87,7 @@ func TestBlendWeightsStayWithinBounds(t *testing.T) {
 
 // The worked example of the comment.
 func TestBlendWorkedExample(t *testing.T) {
-	b := newBlend()
+	b := newBlend(foreseen())
 	own, kinds := b.own([averages]float64{1.0, 0.8, 0.6})
 	if got := (1-kinds)*own + kinds*0.5; math.Abs(got-0.77) > 1e-12 {
 		t.Errorf("got %v cores, want 0.77", got)
@@ -90,18 +96,18 @@ func TestBlendWorkedExample(t *testing.T) {
 
 // A counter that began anew says nothing of what followed the look before.
 func TestRestartTeachesNothingAcross(t *testing.T) {
-	p := newPredictor()
+	p := newPredictor(foreseen())
 	one := placed{kind: kind{cpu: nanocores(1)}, start: 1000, meter: newMeter()}
 	read := func(start, clock, cpu float64) {
-		one.measure(&TaskReading{CpuSeconds: cpu, MemoryBytes: float64(task.Bytes(1)), StartTime: start}, clock)
+		one.measure(&TaskReading{CpuSeconds: cpu, MemoryBytes: float64(task.Bytes(1)), StartTime: start}, clock, &p.Parameters)
 		p.learn(&one)
 	}
 	read(1000, 1600, 500)
-	read(1000+horizon, 1600+horizon, 30)
+	read(1000+p.Horizon, 1600+p.Horizon, 30)
 	if p.blend.lessons != 0 {
 		t.Errorf("%v lessons across a restart; want none", p.blend.lessons)
 	}
-	read(1000+horizon, 1600+2*horizon, 3000)
+	read(1000+p.Horizon, 1600+2*p.Horizon, 3000)
 	if p.blend.lessons != 1 {
 		t.Errorf("%v lessons a horizon after a restart; want 1", p.blend.lessons)
 	}

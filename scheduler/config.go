@@ -31,6 +31,9 @@ type Config struct {
 	// OvercommitCpu is how many times their allocatable cores nodes may
 	// promise that do not say so themselves ([DefaultOvercommitCpu]).
 	OvercommitCpu float64
+	// Parameters are the constants of what tasks are expected to use
+	// ([DefaultParameters]).
+	Parameters Parameters
 }
 
 func (c *Config) fill() error {
@@ -43,6 +46,9 @@ func (c *Config) fill() error {
 	if c.OvercommitCpu == 0 {
 		c.OvercommitCpu = DefaultOvercommitCpu
 	}
+	if c.Parameters == (Parameters{}) {
+		c.Parameters = DefaultParameters()
+	}
 	switch {
 	case c.StaleAfter < 0:
 		return fmt.Errorf("the age from which on a reading is stale is %v; want more than 0", c.StaleAfter)
@@ -52,6 +58,9 @@ func (c *Config) fill() error {
 		return errors.New("the spread limit is negative; want 0 or more tasks of one name a node")
 	case !(c.OvercommitCpu > 0) || math.IsInf(c.OvercommitCpu, 0):
 		return fmt.Errorf("the CPU overcommit is %v; want a number above 0", c.OvercommitCpu)
+	}
+	if err := c.Parameters.check(); err != nil {
+		return err
 	}
 	return c.Policy.validate()
 }

@@ -10,8 +10,8 @@ type meter struct {
 	last   float64 // cores, since the reading before
 	square float64 // cores², mean square of last, older ones counting less
 	weight float64 // of all that square is made of
-	recent average // cores, over recentTau
-	lately average // cores, over latelyTau
+	recent average // cores, over Parameters.RecentTau
+	lately average // cores, over Parameters.LatelyTau
 	look   look
 	life   float64 // seconds from the start to the last reading
 
@@ -29,7 +29,7 @@ const sameStart = 0.1
 
 // measure takes in what a reading at the worker's clock says of t. A start time
 // that moved is a restart: the counter began anew, what was learned holds.
-func (t *placed) measure(r *TaskReading, clock float64) {
+func (t *placed) measure(r *TaskReading, clock float64, p *Parameters) {
 	m := &t.meter
 	if Known(r.StartTime) && !(math.Abs(r.StartTime-t.start) < sameStart) {
 		t.start = r.StartTime
@@ -51,12 +51,12 @@ func (t *placed) measure(r *TaskReading, clock float64) {
 		return
 	}
 	m.mean, m.last, m.life = r.CpuSeconds/life, used/since, life
-	kept := m.weight * decay(since, varianceTau)
-	added := 1 - decay(since, varianceTau)
+	left := decay(since, p.VarianceTau)
+	kept, added := m.weight*left, 1-left
 	m.weight = kept + added
 	m.square += (m.last*m.last - m.square) * added / m.weight
-	m.recent.add(m.last, since, recentTau)
-	m.lately.add(m.last, since, latelyTau)
+	m.recent.add(m.last, since, p.RecentTau)
+	m.lately.add(m.last, since, p.LatelyTau)
 	m.cpu, m.clock = r.CpuSeconds, clock
 }
 

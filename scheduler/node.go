@@ -246,7 +246,7 @@ func (n *node) observe(r *Reading, overcommit float64, task func(*TaskReading) *
 		if t == nil || t.node != n {
 			continue
 		}
-		t.measure(&r.Tasks[i], n.clock())
+		t.measure(&r.Tasks[i], n.clock(), &p.Parameters)
 		p.learn(t)
 	}
 	if Known(r.CpuUsage) {

@@ -2,14 +2,6 @@ package scheduler
 
 import "math"
 
-// How many measured tasks a prior weighs as much as.
-const (
-	priorTasks = 5
-	// priorNamed: tasks of one name are mostly copies of one thing, and tell
-	// more of each other than tasks that ask for the same.
-	priorNamed = 1
-)
-
 // kindsKept bounds how many requests are told apart: with more of them, each has
 // too few tasks to learn from, and those of all tasks serve.
 const kindsKept = 4096
@@ -61,6 +53,7 @@ type kind struct {
 // predictor learns from measured tasks how much of its request a new one will
 // use, by request and by name.
 type predictor struct {
+	Parameters
 	byCpu  map[int64]*shares // the first kindsKept that were measured
 	byName map[string]*shares
 	names  []string // of byName, in a ring
@@ -69,8 +62,10 @@ type predictor struct {
 	blend  blend
 }
 
-func newPredictor() predictor {
-	return predictor{byCpu: make(map[int64]*shares), byName: make(map[string]*shares), blend: newBlend()}
+func newPredictor(p *Parameters) predictor {
+	return predictor{
+		Parameters: *p, byCpu: make(map[int64]*shares), byName: make(map[string]*shares), blend: newBlend(p),
+	}
 }
 
 // shares returns what a task of the kind is expected to use of its request: the
@@ -78,12 +73,12 @@ func newPredictor() predictor {
 // for the same, which is drawn towards that over all tasks, which is drawn
 // towards all of the request and nothing but it.
 func (p *predictor) shares(k kind) shares {
-	is := p.all.drawn(shares{mean: 1, square: 1}, priorTasks)
+	is := p.all.drawn(shares{mean: 1, square: 1}, p.PriorTasks)
 	if s := p.byCpu[k.cpu]; s != nil {
-		is = s.drawn(is, priorTasks)
+		is = s.drawn(is, p.PriorTasks)
 	}
 	if s := p.byName[k.name]; s != nil {
-		is = s.drawn(is, priorNamed)
+		is = s.drawn(is, p.NamedTasks)
 	}
 	return is
 }
@@ -101,7 +96,7 @@ func (p *predictor) predict(k kind) estimate {
 
 // learn replaces what was known of the task's use by what is.
 func (p *predictor) learn(t *placed) {
-	t.meter.teach(&p.blend, p.predict(t.kind).mean)
+	t.meter.teach(&p.blend, p.predict(t.kind).mean, p.Horizon)
 	is := t.meter.shares(t.kind.cpu)
 	if t.kind.cpu <= 0 || is == t.taught {
 		return
@@ -139,28 +134,10 @@ func (p *predictor) named(name string) *shares {
 	return s
 }
 
-// Constants of the estimate of a measured task. Halved or doubled they move the
-// replays' figures little: see the measured policy.
-const (
-	// varianceTau is over how many seconds the square of a task's use is
-	// averaged: the variance may change over a day.
-	varianceTau = 2 * 3600
-	// varianceSpan is after how many seconds a task's own variance has one
-	// more of the weights of which its kind's has varianceWeight.
-	varianceSpan   = 300
-	varianceWeight = 3
-	// changed is how likely a measured task is taken to change its ways before
-	// it ends, and to use what one of its kind does: for the variance. What it
-	// means for the mean is learned.
-	changed = 0.3
-	// settling is after how many seconds a task's own figures count as much
-	// as its kind's: starting up is not what it will go on doing.
-	settling = 30
-)
-
 // estimate returns what a task of the kind is expected to use by its own
-// readings and by its kind's: its use is a blend of its last
-// use and its averages, by weights that are learned (blend.go), but for a chance that it becomes another one of its kind.
+// readings and by its kind's: its use is a blend of its last use and its
+// averages, by weights that are learned (blend.go), but for a chance that it
+// becomes another one of its kind.
 func (m *meter) estimate(k kind, p *predictor) estimate {
 	prior := p.predict(k)
 	if !Known(m.mean) {
@@ -168,10 +145,10 @@ func (m *meter) estimate(k kind, p *predictor) estimate {
 	}
 	own, kinds := p.blend.own(m.averages())
 	c := cores(k.cpu)
-	n := m.life / varianceSpan
-	within := (n*m.variance(own) + varianceWeight*p.shares(k).within*c*c) / (n + varianceWeight)
-	young := settling / (settling + m.life)
-	a, b := max(kinds, young), max(changed, young)
+	within := m.variance(own)
+	within += (p.shares(k).within*c*c - within) * p.VarianceSpan / (p.VarianceSpan + m.life)
+	young := p.Settling / (p.Settling + m.life)
+	a, b := max(kinds, young), max(p.Changed, young)
 	apart := own - prior.mean
 	return estimate{
 		mean:     (1-a)*own + a*prior.mean,

@@ -40,7 +40,7 @@ func NewState(cfg Config) (*State, error) {
 		tasks:   make(map[uuid.UUID]*placed),
 		ports:   make(map[uint16]map[*node]int),
 		names:   make(map[string]map[*node]int),
-		predict: newPredictor(),
+		predict: newPredictor(&cfg.Parameters),
 	}
 	s.columns.init(&s.cfg)
 	return s, nil

@@ -24,6 +24,7 @@ type simulateFlags struct {
 	memory   float64
 	history  bool
 	needed   bool
+	settings []string
 	format   string
 	plot     string
 }
@@ -47,6 +48,8 @@ func (c *cli) registerSimulate(app *kingpin.Application) {
 	cmd.Flag("memory-scale", "Give the nodes this much of their memory.").Default("1").Float64Var(&f.memory)
 	cmd.Flag("job-history", "Tell the scheduler the name of each task's job, so that it can learn by it.").BoolVar(&f.history)
 	cmd.Flag("nodes-needed", "Also find the fewest nodes with no more than 1 % of node-slots over.").BoolVar(&f.needed)
+	cmd.Flag("parameter", "Try another value of a constant of the policy measured, NAME=VALUE: "+
+		strings.Join(simulate.ParameterNames(), ", ")+". Can be repeated.").PlaceHolder("NAME=VALUE").StringsVar(&f.settings)
 	cmd.Flag("format", "table, json or csv.").Default("table").EnumVar(&f.format, "table", "json", "csv")
 	cmd.Flag("plot", "Write a picture (SVG) to this file.").PlaceHolder("FILE").StringVar(&f.plot)
 }
@@ -104,7 +107,15 @@ func (f *simulateFlags) study(ctx context.Context, dir string, policies []string
 		return nil, err
 	}
 	trace.Machines = simulate.ScaleMemory(trace.Machines, f.memory)
-	o := simulate.Options{Interval: f.interval, Draws: f.draws, Phases: f.phases, JobHistory: f.history}
+	parameters := simulate.DefaultParameters()
+	for _, setting := range f.settings {
+		if err := parameters.Set(setting); err != nil {
+			return nil, fmt.Errorf("--parameter: %w", err)
+		}
+	}
+	o := simulate.Options{
+		Interval: f.interval, Draws: f.draws, Phases: f.phases, JobHistory: f.history, Parameters: &parameters,
+	}
 	study, err := simulate.Run(ctx, trace, policies, f.seeds, o)
 	if err != nil {
 		return nil, err

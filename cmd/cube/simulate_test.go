@@ -110,6 +110,8 @@ func TestSimulateRefuses(t *testing.T) {
 		{[]string{"--trace", tinyTrace, "--scrape-phases", "0"}, "--scrape-phases is 0"},
 		{[]string{"--trace", tinyTrace, "--scrape-interval", "1ms"}, "--scrape-interval is 1ms"},
 		{[]string{"--trace", tinyTrace, "--memory-scale", "0"}, "--memory-scale is 0"},
+		{[]string{"--trace", tinyTrace, "--parameter", "best=1"}, `"best" is not a parameter`},
+		{[]string{"--trace", tinyTrace, "--parameter", "changed=2"}, "the chance to change: 2; want 0 to 1"},
 		{[]string{"--trace", tinyTrace, "--format", "xml"}, "xml"},
 	} {
 		var stdout, stderr strings.Builder

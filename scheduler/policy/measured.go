@@ -1,28 +1,15 @@
 package policy
 
 import (
+	"fmt"
 	"math"
 
 	"cube/scheduler"
 )
 
-// Constants of Measured.
-const (
-	// correlation is how much tasks that ask for the same rise and fall
-	// together: often they are copies of one thing.
-	correlation = 0.1
-	// slack is the deviation, in shares of the node, of a node whose tasks
-	// are all known exactly.
-	slack = 0.01
-	// replaced is which share of a node's tasks is taken to be replaced by
-	// others within the time that expectations are for, some two hours, and
-	// lifetimes are of the order of a day. Halved or doubled it moves rejections
-	// under memory pressure by 1 % and nothing where there is none.
-	replaced = 0.1
-	// byLoad is what a share of the node in use costs beside overload:
-	// enough to choose among nodes that will not be overloaded, by load.
-	byLoad = 1e-6
-)
+// byLoad is what a share of the node in use costs beside overload: enough to
+// choose among nodes that will not be overloaded, by load.
+const byLoad = 1e-6
 
 // Measured places where the overload to be expected rises least. Each task's
 // use from here on has a mean and a variance: of measured tasks by their own
@@ -71,7 +58,36 @@ const (
 // 0.1·10·64 GiB² = 64 GiB², a deviation of 8.06 with the slack, z = 2.48 and O =
 // 0.00017. With one more O = 0.00296: for its memory the placement costs 0.0028.
 // With 5 such tasks there it costs nothing.
-type Measured struct{}
+type Measured struct {
+	// Correlation, ρ, is how much tasks that ask for the same rise and fall
+	// together: often they are copies of one thing. 0 to 1.
+	Correlation float64
+	// Slack is the deviation, in shares of the node, of a node whose tasks are
+	// all known exactly.
+	Slack float64
+	// Replaced, κ, is which share of a node's tasks is taken to be replaced by
+	// others within the time that expectations are for, some two hours, and
+	// lifetimes are of the order of a day.
+	Replaced float64
+}
+
+// DefaultMeasured has the constants that the manager places by.
+func DefaultMeasured() Measured {
+	return Measured{Correlation: 0.1, Slack: 0.01, Replaced: 0.1}
+}
+
+// Check refuses constants that cannot be.
+func (m Measured) Check() error {
+	for _, one := range [...]struct {
+		what  string
+		value float64
+	}{{"correlation", m.Correlation}, {"slack", m.Slack}, {"share replaced", m.Replaced}} {
+		if !(one.value >= 0 && one.value <= 1) {
+			return fmt.Errorf("the %s of measured is %v; want 0 to 1", one.what, one.value)
+		}
+	}
+	return nil
+}
 
 // Name is "measured".
 func (Measured) Name() string { return "measured" }
@@ -84,26 +100,26 @@ func (Measured) Traits() scheduler.Traits {
 
 // Terms are load, variance and expected overload of the node as it is, in
 // shares of its cores; and the same of its memory.
-func (Measured) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
+func (m Measured) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
 	load := float32(scheduler.Share(n.CpuMean, n.CpuCores))
-	v := (1-correlation)*n.CpuVariance + correlation*n.CpuTogether
-	variance := float32(scheduler.Share(v, n.CpuCores*n.CpuCores)) + slack*slack
+	v := (1-m.Correlation)*n.CpuVariance + m.Correlation*n.CpuTogether
+	variance := float32(scheduler.Share(v, n.CpuCores*n.CpuCores)) + float32(m.Slack*m.Slack)
 	memory := float32(max(scheduler.Share(n.MemoryPromised, n.MemoryLimit), scheduler.Share(n.MemoryExpected, n.MemoryTotal)))
-	turnover := float32(scheduler.Share(replaced*n.MemorySquares, n.MemoryLimit*n.MemoryLimit)) + slack*slack
+	turnover := float32(scheduler.Share(m.Replaced*n.MemorySquares, n.MemoryLimit*n.MemoryLimit)) + float32(m.Slack*m.Slack)
 	return scheduler.Terms{load, variance, overload(load, variance), memory, turnover, overload(memory, turnover)}
 }
 
 // Factors are the task's mean and variance in shares of the node, by how much
 // the variance rises more for each core of its group's deviation, and its memory
 // and what that adds to the variance of the node's.
-func (Measured) Factors(d *scheduler.Asked, c scheduler.Capacity, _ float64) scheduler.Factors {
+func (m Measured) Factors(d *scheduler.Asked, c scheduler.Capacity, _ float64) scheduler.Factors {
 	square := c.CpuCores * c.CpuCores
 	return scheduler.Factors{
 		float32(asked(d.CpuPredicted, c.CpuCores)),
 		float32(asked(d.CpuVariance, square)),
-		float32(asked(2*correlation*math.Sqrt(d.CpuVariance), square)),
+		float32(asked(2*m.Correlation*math.Sqrt(d.CpuVariance), square)),
 		float32(asked(d.Memory, c.MemoryLimit)),
-		float32(asked(replaced*d.Memory*d.Memory, c.MemoryLimit*c.MemoryLimit)),
+		float32(asked(m.Replaced*d.Memory*d.Memory, c.MemoryLimit*c.MemoryLimit)),
 	}
 }
 

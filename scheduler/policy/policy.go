@@ -23,7 +23,7 @@ type entry struct {
 // registry lists all policies, the default first.
 func registry() []entry {
 	return []entry{
-		{name: "measured", scorer: Measured{}},
+		{name: "measured", scorer: DefaultMeasured()},
 		{name: "epvm", scorer: EPVM{}},
 		{name: "spread", scorer: Spread{}},
 		{name: "binpack", scorer: BinPack{}},

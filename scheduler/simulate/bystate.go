@@ -17,10 +17,16 @@ type byState struct {
 	err   error
 }
 
-func newByState(w *world, policy scheduler.Policy, interval time.Duration) (*byState, error) {
+func newByState(w *world, policy scheduler.Policy, o *Options) (*byState, error) {
 	// Stale after three intervals and down after twelve, as the defaults
 	// are of the manager's interval.
-	state, err := scheduler.NewState(scheduler.Config{Policy: policy, StaleAfter: 3 * interval, DownAfter: 12 * interval})
+	cfg := scheduler.Config{Policy: policy, StaleAfter: 3 * o.Interval, DownAfter: 12 * o.Interval}
+	if o.Parameters != nil {
+		if err := o.Parameters.apply(&cfg); err != nil {
+			return nil, err
+		}
+	}
+	state, err := scheduler.NewState(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -243,7 +243,7 @@ func placerOf(t *testing.T, w *world, name string, interval time.Duration) place
 	if err != nil {
 		t.Fatal(err)
 	}
-	placer, err := newByState(w, p, interval)
+	placer, err := newByState(w, p, &Options{Interval: interval})
 	if err != nil {
 		t.Fatal(err)
 	}

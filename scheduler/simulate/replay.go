@@ -35,6 +35,9 @@ type Options struct {
 	Machines []Machine
 	// JobHistory tells the scheduler the name of each task's job.
 	JobHistory bool
+	// Parameters are tried in place of the constants that the manager goes
+	// by; nil leaves those.
+	Parameters *Parameters
 }
 
 // Policies are the scheduler's policies and the references. [Replay] knows
@@ -81,7 +84,7 @@ func replayPolicy(ctx context.Context, t *Trace, s *Schedule, name string, o *Op
 	}
 	return averaged(o.Phases, func(n int) (*Outcome, error) {
 		w := o.world(t, s)
-		placer, err := newByState(w, p, o.Interval)
+		placer, err := newByState(w, p, o)
 		if err != nil {
 			return nil, err
 		}
