@@ -1,14 +1,33 @@
 package api
 
 import (
+	"iter"
 	"net/http"
 	"time"
 
 	"cube/worker/wire"
 )
 
+// listNodes answers GET /nodes. The tag is that of the content, so there is no
+// answer before there is all of it.
 func (a *api) listNodes(w http.ResponseWriter, r *http.Request) error {
-	return writeTagged(w, r, a.manager.Nodes())
+	body, err := wire.AppendList(nil, pointers(a.manager.Nodes()))
+	if err != nil {
+		return err
+	}
+	writeTaggedBody(w, r, body)
+	return nil
+}
+
+// pointers yields a pointer to each of a list.
+func pointers[T any](list []T) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		for i := range list {
+			if !yield(&list[i]) {
+				return
+			}
+		}
+	}
 }
 
 // joinNode answers POST /nodes: 201 once the node is on disk.

@@ -54,8 +54,7 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 		query.Set("after", strconv.FormatUint(page.Next, 10))
 		w.Header().Set("Link", fmt.Sprintf("</tasks?%s>; rel=\"next\"", query.Encode()))
 	}
-	wire.WriteJSON(w, http.StatusOK, page.Tasks)
-	return nil
+	return wire.WriteList(w, page.All())
 }
 
 // taskFilter reads ?state= (more than once: any of them), node, name, after and

@@ -75,7 +75,7 @@ func TestBatchedDecisionsAreThoseOfOneByOne(t *testing.T) {
 func (f *fleet) decided() []scheduler.Decision {
 	f.t.Helper()
 	var list []scheduler.Decision
-	for _, placed := range f.Tasks(Filter{Limit: 1000}).Tasks {
+	for placed := range f.list(Filter{Limit: 1000}) {
 		d, err := f.Decision(placed.ID)
 		if err != nil {
 			f.t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -282,6 +283,12 @@ func (f *fleet) submit(change func(*task.Task)) uuid.UUID {
 func (f *fleet) wait(d time.Duration) {
 	<-time.After(d) // fake time
 	synctest.Wait()
+}
+
+// list yields the tasks that a filter keeps.
+func (f *fleet) list(filter Filter) iter.Seq[*wire.PlacedTask] {
+	page := f.Tasks(filter)
+	return page.All()
 }
 
 // is fails the test unless the task is in the state, on the node.

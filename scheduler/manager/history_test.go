@@ -144,7 +144,7 @@ func (h *history) newID() (id uuid.UUID) {
 
 func (h *history) ids() []uuid.UUID {
 	var ids []uuid.UUID
-	for _, placed := range h.Tasks(Filter{}).Tasks {
+	for placed := range h.list(Filter{}) {
 		ids = append(ids, placed.ID)
 	}
 	return ids
@@ -163,7 +163,7 @@ func (h *history) stopOne() {
 
 // exitOne ends a task by itself where it is rightly running.
 func (h *history) exitOne(w *fakeWorker) {
-	for _, placed := range h.Tasks(Filter{States: []task.State{task.Running}, Node: w.name}).Tasks {
+	for placed := range h.list(Filter{States: []task.State{task.Running}, Node: w.name}) {
 		if state, known := w.state(placed.ID); known && state == task.Running {
 			w.exit(placed.ID, h.rng.IntN(2))
 			h.exited[placed.ID] = true
@@ -238,7 +238,7 @@ func (h *history) checkSums() {
 			h.t.Errorf("the node %s is %s: %q, %v", name, node.State, node.LastError, err)
 		}
 		live := 0
-		for _, placed := range h.Tasks(Filter{Node: name}).Tasks {
+		for placed := range h.list(Filter{Node: name}) {
 			if !placed.State.Ended() {
 				live++
 			}

@@ -178,8 +178,8 @@ func TestStoreThatCannotBeWrittenChangesNothing(t *testing.T) {
 		if placed := f.is(id, task.Running, "node-1"); placed.StopRequested {
 			t.Error("a stop that was refused is acted on")
 		}
-		if page := f.Tasks(Filter{}); len(page.Tasks) != 1 {
-			t.Errorf("there are %d tasks, want 1", len(page.Tasks))
+		if page := f.Tasks(Filter{}); page.Len() != 1 {
+			t.Errorf("there are %d tasks, want 1", page.Len())
 		}
 		// What happened meanwhile is written once it can be.
 		f.worker("node-1").exit(id, 0)

@@ -133,27 +133,52 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 
 // gauges reads what the manager is now.
 func (m *Manager) gauges() []prometheus.Metric {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	gauge := func(desc *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
 		return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
 	}
-	metrics := make([]prometheus.Metric, 0, 2*len(m.nodes)+16)
+	counts, nodes := m.measured()
+	metrics := make([]prometheus.Metric, 0, 2*len(nodes)+16)
 	for _, state := range task.States {
-		metrics = append(metrics, gauge(tasksDesc, float64(m.counts[state]), state.String()))
+		metrics = append(metrics, gauge(tasksDesc, float64(counts[state]), state.String()))
 	}
-	now, queued := m.now(), 0
+	queued := 0
 	states := map[wire.NodeState]int{}
-	for name, n := range m.nodes {
-		states[n.state(now, &m.cfg.Scheduler)]++
-		queued += len(n.queue)
-		metrics = append(metrics, gauge(foreignDesc, float64(n.foreign), name))
+	for i := range nodes {
+		n := &nodes[i]
+		states[n.state]++
+		queued += n.queued
+		metrics = append(metrics, gauge(foreignDesc, float64(n.foreign), n.name))
 		if n.read {
-			metrics = append(metrics, gauge(ageDesc, (now-n.readAt).Seconds(), name))
+			metrics = append(metrics, gauge(ageDesc, n.age.Seconds(), n.name))
 		}
 	}
 	for _, state := range NodeStates {
 		metrics = append(metrics, gauge(nodesDesc, float64(states[state]), string(state)))
 	}
 	return append(metrics, gauge(queueDesc, float64(queued)))
+}
+
+// measuredNode is what of a node becomes metrics.
+type measuredNode struct {
+	name            string
+	state           wire.NodeState
+	read            bool
+	age             scheduler.Instant // of the reading
+	foreign, queued int
+}
+
+// measured copies what becomes metrics, which takes much less time under the
+// lock than making them.
+func (m *Manager) measured() ([len(task.States)]int, []measuredNode) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	nodes := make([]measuredNode, 0, len(m.nodes))
+	for name, n := range m.nodes {
+		nodes = append(nodes, measuredNode{
+			name: name, state: n.state(now, &m.cfg.Scheduler), read: n.read, age: now - n.readAt,
+			foreign: n.foreign, queued: len(n.queue),
+		})
+	}
+	return m.counts, nodes
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"sort"
 
@@ -28,37 +29,66 @@ type Filter struct {
 
 // Page is a part of the list of tasks, in the order in which they were accepted.
 type Page struct {
-	Tasks []wire.PlacedTask
+	chosen []shown
 	// Next is the cursor to go on from; 0 when this is the end.
 	Next uint64
 }
 
-// Tasks lists tasks. The values of Env are masked.
+// shown is a task in a list. Records never change.
+type shown struct {
+	record *Record
+	reason string
+}
+
+// Len is how many tasks are on the page.
+func (p *Page) Len() int { return len(p.chosen) }
+
+// All yields the tasks. The values of Env are masked; what else a task points to
+// is the manager's own, and to be left as it is.
+func (p *Page) All() iter.Seq[*wire.PlacedTask] {
+	return func(yield func(*wire.PlacedTask) bool) {
+		for i := range p.chosen {
+			placed := p.chosen[i].record.placed(p.chosen[i].reason)
+			if !yield(&placed) {
+				return
+			}
+		}
+	}
+}
+
+// Tasks lists tasks, each as it was at a moment of the call: a long list is put
+// together in steps, between which the manager goes on. What was accepted before
+// the call is listed, and nothing twice.
 func (m *Manager) Tasks(f Filter) Page {
-	page := Page{Tasks: []wire.PlacedTask{}}
-	type shown struct {
-		record *Record
-		reason string
-	}
-	var chosen []shown
-	m.mu.Lock()
-	for i := m.after(f.After); i < len(m.order); i++ {
-		e := m.order[i]
-		if !f.keeps(e.record) {
-			continue
-		}
-		if f.Limit > 0 && len(chosen) == f.Limit {
-			page.Next = chosen[len(chosen)-1].record.Seq
-			break
-		}
-		chosen = append(chosen, shown{e.record, m.pendingReason(e)})
-	}
-	m.mu.Unlock()
-	// Records never change: they are copied without holding anybody up.
-	for _, s := range chosen {
-		page.Tasks = append(page.Tasks, s.record.placed(s.reason))
+	var page Page
+	for after, more := f.After, true; more; {
+		after, more = m.choose(&f, after, &page)
 	}
 	return page
+}
+
+// tasksAtATime are looked at while the lock is held: some tenths of a
+// millisecond.
+const tasksAtATime = 4096
+
+// choose looks at the next tasks behind a cursor. It returns the cursor behind
+// them and whether there is more to look at.
+func (m *Manager) choose(f *Filter, after uint64, page *Page) (uint64, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	from := m.after(after)
+	to := min(from+tasksAtATime, len(m.order))
+	for _, e := range m.order[from:to] {
+		if after = e.record.Seq; !f.keeps(e.record) {
+			continue
+		}
+		if f.Limit > 0 && len(page.chosen) == f.Limit {
+			page.Next = page.chosen[len(page.chosen)-1].record.Seq
+			return after, false
+		}
+		page.chosen = append(page.chosen, shown{e.record, m.pendingReason(e)})
+	}
+	return after, to < len(m.order)
 }
 
 // after is the index of the first task with a greater Seq.

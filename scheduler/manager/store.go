@@ -94,7 +94,8 @@ type Snapshot struct {
 	Nodes []NodeRecord
 }
 
-// placed is the task as the manager shows it: secrets masked.
+// placed is the task as the manager shows it: secrets masked. What else it
+// points to is the record's.
 func (r *Record) placed(pendingReason string) wire.PlacedTask {
 	return wire.PlacedTask{
 		Task:          *r.Task.Masked(),

@@ -98,14 +98,15 @@ func (t *Task) Clone() *Task {
 }
 
 // Masked returns a copy for lists and logs, with the values of Env replaced by
-// "***": they are where secrets are kept.
+// "***": they are where secrets are kept. It shares everything else with t.
 func (t *Task) Masked() *Task {
-	c := t.Clone()
+	c := *t
+	c.Env = slices.Clone(t.Env)
 	for i, entry := range c.Env {
 		key, _, _ := strings.Cut(entry, "=")
 		c.Env[i] = key + "=***"
 	}
-	return c
+	return &c
 }
 
 // Event asks for a task to come into a state: Running to start it, Completed

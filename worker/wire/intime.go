@@ -6,13 +6,17 @@ import (
 	"time"
 )
 
-// WriteTimeout bounds how long a client may take over a piece of an answer. A
-// client that is slower is cut off, so that it costs nothing for ever.
-const WriteTimeout = 30 * time.Second
+// WriteTimeout bounds how long a client may take over a piece of an answer, of
+// at most timedPiece bytes. A client that is slower is cut off, so that it costs
+// nothing for ever; one that is slow and alive gets the longest answer.
+const (
+	WriteTimeout = 30 * time.Second
+	timedPiece   = 64 << 10
+)
 
-// InTime serves a request with handle, each of whose writes has to be done within
-// [WriteTimeout]. A write that is not returns an error, and the connection is of
-// no more use. The deadline is the connection's: it is taken away again for the
+// InTime serves a request with handle. What it writes goes out in pieces, each of
+// which has to be done within [WriteTimeout]. A write that is not returns an
+// error, and the connection is of no more use. The deadline is the connection's: it is taken away again for the
 // requests that follow on it.
 func InTime(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
 	timed := &timedWriter{ResponseWriter: w, control: http.NewResponseController(w)}
@@ -23,17 +27,25 @@ func InTime(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
 	}
 }
 
-// timedWriter sets a deadline for each piece.
+// timedWriter sets a deadline for each piece that it writes.
 type timedWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	wrote   bool
 }
 
-// Write writes a piece.
-func (t *timedWriter) Write(piece []byte) (int, error) {
-	t.begin()
-	return t.ResponseWriter.Write(piece)
+// Write writes piece by piece.
+func (t *timedWriter) Write(text []byte) (int, error) {
+	written := 0
+	for {
+		piece := text[written:min(len(text), written+timedPiece)]
+		t.begin()
+		n, err := t.ResponseWriter.Write(piece)
+		written += n
+		if err != nil || written == len(text) {
+			return written, err
+		}
+	}
 }
 
 // FlushError sends what was written.

@@ -23,15 +23,46 @@ func (p *onePipe) Accept() (net.Conn, error) {
 func (p *onePipe) Close() error   { return nil }
 func (p *onePipe) Addr() net.Addr { return &net.TCPAddr{} }
 
-// A client that stops reading is cut off in time; one that reads keeps its
-// connection, however long it then is silent.
+// longAnswer takes a client that reads slowly much longer than WriteTimeout.
+const longAnswer = 1 << 20 // bytes
+
+// readSlowly reads an answer that is written at once, a little at a time.
+func readSlowly(t *testing.T, client io.Writer, answers *bufio.Reader) {
+	t.Helper()
+	began := time.Now()
+	if _, err := io.WriteString(client, "GET /long HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for left := int64(longAnswer); left > 0; {
+		n, err := io.CopyN(io.Discard, answer.Body, timedPiece/4)
+		if err != nil {
+			t.Fatalf("after %v, with %d bytes to come: %v", time.Since(began), left-n, err)
+		}
+		left -= n
+		<-time.After(WriteTimeout / 10)
+	}
+	if took := time.Since(began); took < 2*WriteTimeout {
+		t.Errorf("all was read in %v, which shows nothing", took)
+	}
+}
+
+// A client that stops reading is cut off in time; one that reads is served, if
+// slowly, and keeps its connection, however long it then is silent.
 func TestAnswersInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan time.Time, 1)
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			InTime(w, r, func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/short" {
+				switch r.URL.Path {
+				case "/short":
 					WriteBody(w, http.StatusOK, []byte("{}"))
+					return
+				case "/long":
+					WriteBody(w, http.StatusOK, make([]byte, longAnswer))
 					return
 				}
 				for {
@@ -61,6 +92,7 @@ func TestAnswersInTime(t *testing.T) {
 			}
 			<-time.After(2 * WriteTimeout) // the next request comes later than any deadline
 		}
+		readSlowly(t, client, answers)
 		began := time.Now()
 		if _, err := io.WriteString(client, "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)

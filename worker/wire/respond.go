@@ -19,10 +19,8 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 
 // WriteBody answers with JSON that is at hand as text.
 func WriteBody(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
+	beginJSON(w, status)
 	// The client may be gone: nobody is left to tell.
 	_, _ = w.Write(body)
 }
@@ -31,8 +29,13 @@ func WriteBody(w http.ResponseWriter, status int, body []byte) {
 func WriteError(w http.ResponseWriter, err error) {
 	e := AsError(err)
 	body, _ := json.Marshal(e) // a struct of strings and an int
+	beginJSON(w, e.HTTPStatusCode)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// beginJSON sends the header of an answer in JSON.
+func beginJSON(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(e.HTTPStatusCode)
-	_, _ = w.Write(append(body, '\n'))
+	w.WriteHeader(status)
 }
