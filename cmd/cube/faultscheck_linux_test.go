@@ -21,9 +21,11 @@ import (
 )
 
 // A fleet that works again comes to rest within settleTimeout, also on a machine
-// that has much else to do; mostly it takes seconds.
+// that has much else to do; mostly it takes seconds. What it waited for is told
+// where it took longer than settleLong.
 const (
 	settleTimeout = 5 * time.Minute
+	settleLong    = 20 * time.Second
 	settlePoll    = 100 * time.Millisecond
 )
 
@@ -34,15 +36,23 @@ func (r *trial) settle() {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), settleTimeout)
 	defer cancel()
-	for {
+	began := time.Now()
+	var waits []string // for what, one after the other
+	for before := ""; ; {
 		why := r.unsettled(ctx)
 		if why == nil {
-			return
+			break
 		}
 		if ctx.Err() != nil {
 			r.t.Fatalf("%s the fleet does not come to rest within %v: %v\nreplay as said above; logs are in %s", stamp(), settleTimeout, why, r.keepLogs())
 		}
+		if text := why.Error(); text != before {
+			waits, before = append(waits, stamp()+" "+text), text
+		}
 		waitUntil(ctx, settlePoll)
+	}
+	if time.Since(began) > settleLong {
+		r.t.Logf("%s at rest, after\n%s", stamp(), strings.Join(waits, "\n"))
 	}
 }
 
