@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cube/scheduler/manager"
+	"cube/worker/boltfile"
 )
 
 // Bytes that a disk has made of a store's: it is refused, or it opens, and then
@@ -81,7 +82,7 @@ func tryDamaged(t *testing.T, path string) bool {
 	if _, err := store.Load(); err != nil {
 		return false
 	}
-	var damaged damage
+	var damaged boltfile.Damage
 	for seq := uint64(1); seq < 300; seq += 7 {
 		_, _, _ = store.Decision(seq) // an error or not, but no panic
 	}

@@ -13,6 +13,7 @@ import (
 
 	"cube/scheduler"
 	"cube/scheduler/manager"
+	"cube/worker/boltfile"
 )
 
 // schemaVersion is the version this package writes and the newest it reads. In
@@ -61,14 +62,14 @@ func checkSchema(tx *bbolt.Tx) error {
 // that a manager can start on a full disk.
 func prepare(db *bbolt.DB) error {
 	fresh := false
-	err := view(db, func(tx *bbolt.Tx) error {
+	err := boltfile.View(db, func(tx *bbolt.Tx) error {
 		fresh = tx.Bucket(metaBucket) == nil
 		return nil
 	})
 	if err != nil || !fresh {
 		return err
 	}
-	return update(db, create)
+	return boltfile.Update(db, create)
 }
 
 func create(tx *bbolt.Tx) error {
@@ -83,7 +84,7 @@ func create(tx *bbolt.Tx) error {
 // Load implements manager.Store.
 func (s *Store) Load() (manager.Snapshot, error) {
 	var snapshot manager.Snapshot
-	err := view(s.db, func(tx *bbolt.Tx) error {
+	err := boltfile.View(s.db, func(tx *bbolt.Tx) error {
 		err := tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
 			record := new(manager.Record)
 			if err := json.Unmarshal(value, record); err != nil {
@@ -105,7 +106,7 @@ func (s *Store) Load() (manager.Snapshot, error) {
 		})
 	})
 	if err != nil {
-		return manager.Snapshot{}, fmt.Errorf("the store %s %w", s.db.Path(), err)
+		return manager.Snapshot{}, useError(s.db.Path(), err)
 	}
 	return snapshot, nil
 }
@@ -113,7 +114,7 @@ func (s *Store) Load() (manager.Snapshot, error) {
 // Save implements manager.Store. It must not be given two versions of a thing
 // that are meant to hold side by side: the later one holds.
 func (s *Store) Save(c manager.Changes) error {
-	return update(s.db, func(tx *bbolt.Tx) error {
+	return boltfile.Update(s.db, func(tx *bbolt.Tx) error {
 		tasks, decisions, nodes := tx.Bucket(tasksBucket), tx.Bucket(decisionsBucket), tx.Bucket(nodesBucket)
 		// Keys come in growing order: pages can be filled.
 		tasks.FillPercent, decisions.FillPercent = 0.9, 0.9
@@ -189,7 +190,7 @@ func saveNodes(bucket *bbolt.Bucket, nodes []manager.NodeRecord) error {
 func (s *Store) Decision(seq uint64) (scheduler.Decision, bool, error) {
 	var decision scheduler.Decision
 	found := false
-	err := view(s.db, func(tx *bbolt.Tx) error {
+	err := boltfile.View(s.db, func(tx *bbolt.Tx) error {
 		value := tx.Bucket(decisionsBucket).Get(seqKey(seq))
 		if value == nil {
 			return nil

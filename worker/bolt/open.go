@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
+
+	"cube/worker/boltfile"
 )
 
 // schema is the version of what is in the file. It grows when an older program
@@ -29,7 +30,11 @@ var (
 // not at all). A file that is damaged, of a newer version or not ours is an error
 // that says so, and is left as it is.
 func Open(path string, timeout time.Duration) (*Store, error) {
-	db, err := open(path, timeout)
+	db, err := boltfile.Open(path, bbolt.Options{
+		Timeout: max(timeout, leastTimeout),
+		// Far less to write a commit than an array, and as safe.
+		FreelistType: bbolt.FreelistMapType,
+	})
 	if err != nil {
 		return nil, describe(path, err)
 	}
@@ -43,28 +48,6 @@ func Open(path string, timeout time.Duration) (*Store, error) {
 // leastTimeout is what a timeout of 0 becomes: to bbolt, 0 is for ever.
 const leastTimeout = time.Millisecond
 
-// open opens the file with bbolt, which panics over some kinds of damage.
-func open(path string, timeout time.Duration) (db *bbolt.DB, err error) {
-	var file *os.File // to give its lock back where bbolt cannot
-	defer func() {
-		if cause := recover(); cause != nil {
-			// Closed is not enough: the map that is left holds the lock.
-			db, err = nil, errors.Join(damage{cause}, unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
-		}
-	}()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a file cut short under its map
-	return bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: max(timeout, leastTimeout),
-		// Far less to write a commit than an array, and as safe.
-		FreelistType: bbolt.FreelistMapType,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			var err error
-			file, err = os.OpenFile(name, flag, mode)
-			return file, err
-		},
-	})
-}
-
 // ErrUnusable says that a file is damaged, or not for this program, or that there
 // is no room to make it. What there was is left as it is.
 var ErrUnusable = errors.New("the worker's state is unusable")
@@ -75,11 +58,6 @@ type unusable struct{ error }
 func (u unusable) Unwrap() error        { return u.error }
 func (u unusable) Is(target error) bool { return target == ErrUnusable }
 
-// damage is what made bbolt panic.
-type damage struct{ cause any }
-
-func (d damage) Error() string { return fmt.Sprint(d.cause) }
-
 // foreign says that the file is sound but not for this program.
 type foreign struct{ reason string }
 
@@ -87,21 +65,12 @@ func (f foreign) Error() string { return f.reason }
 
 // prepare checks that the file is whole and ours before anything is written to
 // it, and makes the buckets of a new one.
-func (s *Store) prepare() (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = damage{cause}
-		}
-	}()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+func (s *Store) prepare() error {
 	fresh := false
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		info, err := os.Stat(s.db.Path())
+	err := boltfile.View(s.db, func(tx *bbolt.Tx) error {
+		err := boltfile.CheckLength(tx)
 		if err != nil {
 			return err
-		}
-		if info.Size() < tx.Size() {
-			return damage{fmt.Sprintf("it has %d bytes of %d", info.Size(), tx.Size())}
 		}
 		fresh, err = isFresh(tx)
 		return err
@@ -112,13 +81,13 @@ func (s *Store) prepare() (err error) {
 	if fresh {
 		return s.create()
 	}
-	return s.db.View(check)
+	return boltfile.View(s.db, check)
 }
 
 // create makes the buckets of a new file, and makes sure that the file itself is
 // still there after a power cut.
 func (s *Store) create() error {
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	err := boltfile.Update(s.db, func(tx *bbolt.Tx) error {
 		meta, err := tx.CreateBucket(metaBucket)
 		if err != nil {
 			return err
@@ -148,13 +117,13 @@ func isFresh(tx *bbolt.Tx) (bool, error) {
 		return true, nil
 	}
 	if meta == nil || tasks == nil {
-		return false, damage{"a part of it is missing"}
+		return false, boltfile.Damage{Cause: "a part of it is missing"}
 	}
 	text := string(meta.Get(schemaKey))
 	version, err := strconv.Atoi(text)
 	switch {
 	case err != nil || version < 1:
-		return false, damage{fmt.Sprintf("its schema is %q", text)}
+		return false, boltfile.Damage{Cause: fmt.Sprintf("its schema is %q", text)}
 	case version > schema:
 		return false, foreign{fmt.Sprintf("it was written by a newer version (schema %d; this one reads up to %d)", version, schema)}
 	}
@@ -165,12 +134,12 @@ func isFresh(tx *bbolt.Tx) (bool, error) {
 // lead the later ones astray. The file of some ten thousand tasks takes tens of
 // milliseconds.
 func check(tx *bbolt.Tx) error {
-	if err := checkPages(tx); err != nil {
+	if err := boltfile.CheckPages(tx); err != nil {
 		return err
 	}
 	err := tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
 		if _, err := decode(key, value); err != nil {
-			return damage{fmt.Sprintf("the record of task %s %v", keyText(key), err)}
+			return boltfile.Damage{Cause: fmt.Sprintf("the record of task %s %v", keyText(key), err)}
 		}
 		return nil
 	})
@@ -180,39 +149,16 @@ func check(tx *bbolt.Tx) error {
 	var found error
 	for err := range tx.Check() { // read to the end, or its goroutine stays
 		if found == nil {
-			found = damage{err}
+			found = boltfile.Damage{Cause: err}
 		}
 	}
 	return found
 }
 
-// checkPages makes sure that the pages follow one another as far as the file
-// goes.
-func checkPages(tx *bbolt.Tx) error {
-	const firstPage = 2 // after the two meta pages
-	for id := firstPage; ; {
-		page, err := tx.Page(id)
-		if err != nil {
-			return err
-		}
-		if page == nil {
-			return nil // past the last
-		}
-		id++
-		if page.Type != "free" {
-			id += page.OverflowCount
-		}
-		if page, err = tx.Page(id - 1); err != nil || page == nil {
-			return damage{fmt.Sprintf("page %d reaches past the end", id-1)}
-		}
-	}
-}
-
 // describe says in a sentence what is wrong with the file.
 func describe(path string, err error) error {
 	switch {
-	case errors.As(err, new(damage)), errors.Is(err, bolterrors.ErrInvalid),
-		errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+	case boltfile.IsDamaged(err):
 		return unusable{fmt.Errorf("the worker's state %s is damaged and was left as it is: %w; move it away to start without it", path, err)}
 	case errors.As(err, new(foreign)):
 		return unusable{fmt.Errorf("the worker's state %s was left as it is: %w", path, err)}

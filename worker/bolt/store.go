@@ -10,6 +10,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"cube/worker"
+	"cube/worker/boltfile"
 )
 
 // Store is a worker's state in a bbolt file. All methods but Close may be called
@@ -43,7 +44,7 @@ type change struct {
 // a task is not forgotten in silence.
 func (s *Store) Load() ([]worker.Record, error) {
 	var records []worker.Record
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err := boltfile.View(s.db, func(tx *bbolt.Tx) error {
 		return tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
 			r, err := decode(key, value)
 			if err != nil {
@@ -112,7 +113,7 @@ func (s *Store) commit(changes []change) error {
 }
 
 func (s *Store) write(changes []change) error {
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	err := boltfile.Update(s.db, func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(tasksBucket)
 		for _, c := range changes {
 			if c.value == nil {
