@@ -67,6 +67,8 @@ func TestBadCommands(t *testing.T) {
 		"a name that is a path":   {[]string{"run", "--name=../x", "--", "true"}, `"../x"`},
 		"a port that is none":     {[]string{"run", "--publish=80:http", "--", "true"}, `"http" is not a port`},
 		"a restart policy":        {[]string{"run", "--restart=sometimes", "--", "true"}, `"sometimes"`},
+		"a count of none":         {[]string{"run", "--count=0", "--", "true"}, "--count=0: want 1 or more"},
+		"many of one ID":          {[]string{"run", "--count=2", "-f", file("id.json", `{"ID":"11111111-2222-3333-4444-555555555555","Command":["true"]}`)}, "only one task can have it"},
 		"an unknown flag":         {[]string{"run", "--cpus=1", "--", "true"}, "--cpus"},
 		"a file that is missing":  {[]string{"run", "-f", dir + "/none.json"}, "none.json"},
 		"bad JSON":                {[]string{"run", "-f", file("bad.json", "{")}, "cut off"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/google/uuid"
 
 	"cube/scheduler/client"
 	"cube/worker/task"
@@ -20,6 +22,7 @@ type runFlags struct {
 	connection
 	file    string
 	wait    time.Duration
+	count   int
 	publish []string
 	memory  task.Bytes
 	disk    task.Bytes
@@ -42,6 +45,7 @@ func (c *cli) registerRun(app *kingpin.Application) {
 	cmd.Flag("workdir", "Working directory.").StringVar(&f.task.WorkingDir)
 	cmd.Flag("constraint", "Condition on the node's labels: zone==a, disk!=hdd; repeatable.").StringsVar(&f.task.Constraints)
 	cmd.Flag("restart", "no, on-failure, on-failure:N or always.").Default("no").StringVar((*string)(&f.task.RestartPolicy))
+	cmd.Flag("count", "How many of these tasks to run.").Default("1").IntVar(&f.count)
 	cmd.Flag("wait", "How long to wait for the task to be running; 0 does not wait.").Default("10s").DurationVar(&f.wait)
 	cmd.Arg("command", "The command and its arguments, after --.").StringsVar(&f.task.Command)
 }
@@ -73,6 +77,9 @@ func (c *cli) runTask(ctx context.Context, f *runFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.count != 1 {
+		return c.runMany(ctx, f, manager, t)
+	}
 	placed, err := manager.Submit(ctx, t)
 	if err != nil {
 		return err
@@ -84,6 +91,44 @@ func (c *cli) runTask(ctx context.Context, f *runFlags) error {
 		return printJSON(c.stdout, placed)
 	}
 	return c.printTasks([]wire.PlacedTask{placed})
+}
+
+// runMany runs as many of a task as are asked for.
+func (c *cli) runMany(ctx context.Context, f *runFlags, manager *client.Client, t *task.Task) error {
+	if f.count < 1 {
+		return fmt.Errorf("--count=%d: want 1 or more", f.count)
+	}
+	if t.ID != uuid.Nil {
+		return fmt.Errorf("--count=%d of a task with an ID: only one task can have it", f.count)
+	}
+	tasks := make([]*task.Task, f.count)
+	for i := range tasks {
+		one := *t
+		tasks[i] = &one
+	}
+	outcomes, err := manager.SubmitAll(ctx, tasks)
+	var placed []wire.PlacedTask
+	for i, outcome := range outcomes {
+		if outcome.Error != nil {
+			err = errors.Join(err, outcome.Error)
+			continue
+		}
+		placed = append(placed, wire.PlacedTask{Task: *tasks[i]})
+	}
+	deadline := time.Now().Add(f.wait)
+	for i := range placed {
+		var errWait error
+		if placed[i], errWait = manager.Task(ctx, placed[i].ID); errWait == nil {
+			placed[i], errWait = waitStarted(ctx, manager, placed[i], max(0, time.Until(deadline)))
+		}
+		if errWait != nil {
+			return errors.Join(err, errWait)
+		}
+	}
+	if f.json {
+		return errors.Join(err, printJSON(c.stdout, placed))
+	}
+	return errors.Join(err, c.printTasks(placed))
 }
 
 // wanted is the task that the flags or the file describe, checked before

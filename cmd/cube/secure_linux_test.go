@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cube/worker/wire"
 )
 
 // authority issues certificates for a test.
@@ -119,6 +121,18 @@ basic_auth: {username: cube, password: %s}
 			out, _, code := cube(t, env, append([]string{"logs", "greeting"}, ask...)...)
 			return code == 0 && strings.Contains(out, "well met")
 		})
+	})
+	t.Run("many at once", func(t *testing.T) {
+		out := mustCube(t, env, "run", "--count=3", "--name=many", "--manager="+manager, "--http-config.file="+good, "--output=json", "--", "true")
+		var placed []wire.PlacedTask
+		fromJSON(t, out, &placed)
+		ids := map[string]bool{}
+		for _, p := range placed {
+			ids[p.ID.String()] = p.Name == "many" && p.Node != ""
+		}
+		if len(placed) != 3 || len(ids) != 3 || !ids[placed[0].ID.String()] {
+			t.Errorf("three tasks are %s", out)
+		}
 	})
 	t.Run("who may not", func(t *testing.T) {
 		_, said, code := cube(t, env, "nodes", "--manager="+manager, "--http-config.file="+bad)

@@ -188,7 +188,9 @@ func TestRefusals(t *testing.T) {
 		says                     string
 	}{
 		{"not JSON", "POST", "/tasks", `{"Command":`, 400, wire.CodeBadRequest, "cut off"},
-		{"empty list", "POST", "/tasks", `[]`, 400, wire.CodeInvalid, "array"},
+		{"empty list", "POST", "/tasks", `[]`, 400, wire.CodeInvalid, "the list is empty"},
+		{"a number", "POST", "/tasks", `5`, 400, wire.CodeInvalid, "the body: a JSON number does not fit; want an object"},
+		{"too many tasks", "POST", "/tasks", "[" + strings.Repeat("{},", wire.MaxTasks) + "{}]", 413, wire.CodeTooLarge, "1001"},
 		{"unknown field", "POST", "/tasks", `{"Command":["true"],"Memroy":1}`, 400, wire.CodeInvalid, "Memroy"},
 		{"negative CPU", "POST", "/tasks", `{"Command":["true"],"Cpu":-1}`, 400, wire.CodeInvalid, "Cpu"},
 		{"a memory of lots", "POST", "/tasks", `{"Command":["true"],"Memory":"lots"}`, 400, wire.CodeInvalid, "lots"},
@@ -231,6 +233,39 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, text := ask(t, "GET", base+"/tasks", ""); strings.Count(text, `"ID"`) != 1 {
 		t.Errorf("a refused request changed something: %s", text)
+	}
+}
+
+// Tasks of a list are accepted or refused each by itself.
+func TestAListOfTasks(t *testing.T) {
+	_, base := serve(t)
+	ids := []string{uuid.NewString(), uuid.NewString(), uuid.NewString()}
+	one := func(i int, rest string) string { return `{"ID":"` + ids[i] + `","Command":["true"]` + rest + `}` }
+	for _, c := range []struct {
+		name, body string
+		status     int
+		each       []int
+	}{
+		{"all accepted", "[" + one(0, "") + ", " + one(1, "") + "]", 201, []int{201, 201}},
+		{"the same again", "[" + one(1, "") + ", " + one(0, "") + "]", 200, []int{200, 200}},
+		{"one is new", "[" + one(2, "") + ", " + one(0, "") + "]", 200, []int{201, 200}},
+		{"some refused", "[" + one(0, `,"Cpu":2`) + `, {"Cmd":1}, 7, {"Command":["true"]}, ` + one(1, `,"Cpu":-1`) + "]", 207, []int{409, 400, 400, 201, 400}},
+	} {
+		answer, text := ask(t, "POST", base+"/tasks", c.body)
+		var outcomes []wire.Submitted
+		if err := json.Unmarshal([]byte(text), &outcomes); err != nil || answer.StatusCode != c.status || len(outcomes) != len(c.each) {
+			t.Fatalf("%s: %s %s", c.name, answer.Status, text)
+		}
+		for i, outcome := range outcomes {
+			if outcome.HTTPStatusCode != c.each[i] || (outcome.Error != nil) != (c.each[i] >= 400) {
+				t.Errorf("%s: %d is %+v, want %d", c.name, i, outcome, c.each[i])
+			}
+			if outcome.Error == nil {
+				if answer, text := ask(t, "GET", base+"/tasks/"+outcome.ID.String(), ""); answer.StatusCode != 200 {
+					t.Errorf("%s: %d is not there: %s", c.name, i, text)
+				}
+			}
+		}
 	}
 }
 

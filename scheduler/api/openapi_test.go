@@ -67,7 +67,7 @@ func TestDescriptionHasEveryRoute(t *testing.T) {
 func TestDescriptionHasEveryField(t *testing.T) {
 	schemas := readDescription(t).Components.Schemas
 	for name, v := range map[string]any{
-		"Error": wire.Error{}, "Task": task.Task{}, "Event": task.Event{}, "PlacedTask": wire.PlacedTask{},
+		"Error": wire.Error{}, "Task": task.Task{}, "Event": task.Event{}, "PlacedTask": wire.PlacedTask{}, "Submitted": wire.Submitted{},
 		"PortBinding": task.PortBinding{}, "HealthCheck": task.HealthCheck{}, "Resources": task.Resources{},
 		"Join": wire.Join{}, "MetricsFrom": wire.MetricsFrom{}, "Drain": wire.Drain{}, "Node": wire.Node{}, "TargetGroup": wire.TargetGroup{},
 		"Candidate": scheduler.Candidate{}, "Component": scheduler.Component{},

@@ -16,11 +16,14 @@ import (
 // submitTask answers POST /tasks: 201 once the task is on disk, 200 for one
 // that was accepted before.
 func (a *api) submitTask(w http.ResponseWriter, r *http.Request) error {
-	t, err := wire.DecodeTask(r)
+	bodies, isList, err := wire.DecodeTasks(r)
 	if err != nil {
 		return err
 	}
-	placed, created, err := a.manager.Submit(r.Context(), t)
+	if isList {
+		return a.submitTasks(w, r, bodies)
+	}
+	placed, created, err := a.manager.Submit(r.Context(), bodies[0].Task)
 	if err != nil {
 		return err
 	}
@@ -31,6 +34,49 @@ func (a *api) submitTask(w http.ResponseWriter, r *http.Request) error {
 	}
 	wire.WriteJSON(w, status, placed)
 	return nil
+}
+
+// submitTasks answers a list of tasks with what became of each: 201 where all
+// were accepted now, 200 where some were accepted before, 207 where some were
+// refused.
+func (a *api) submitTasks(w http.ResponseWriter, r *http.Request, bodies []wire.TaskBody) error {
+	var tasks []*task.Task
+	for _, body := range bodies {
+		if body.Err == nil {
+			tasks = append(tasks, body.Task)
+		}
+	}
+	accepted, err := a.manager.SubmitAll(r.Context(), tasks)
+	if err != nil {
+		return err
+	}
+	outcomes := make([]wire.Submitted, len(bodies))
+	for i, body := range bodies {
+		if body.Err != nil {
+			outcomes[i] = wire.Refused(uuid.Nil, body.Err)
+		} else {
+			outcomes[i], accepted = accepted[0], accepted[1:]
+		}
+		if outcomes[i].HTTPStatusCode == http.StatusCreated {
+			wire.Made(w, "/tasks/"+outcomes[i].ID.String())
+		}
+	}
+	wire.WriteJSON(w, statusOf(outcomes), outcomes)
+	return nil
+}
+
+// statusOf sums up what became of many tasks.
+func statusOf(outcomes []wire.Submitted) int {
+	status := http.StatusCreated
+	for i := range outcomes {
+		switch {
+		case outcomes[i].Error != nil:
+			return http.StatusMultiStatus
+		case outcomes[i].HTTPStatusCode == http.StatusOK:
+			status = http.StatusOK
+		}
+	}
+	return status
 }
 
 // listTasks answers GET /tasks: a list, or for who accepts it a stream of

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,47 @@ func TestRefusalIsAnError(t *testing.T) {
 	client, _ = answering(t, http.StatusOK, nil, `[{"ID":`)
 	if _, err := client.Tasks(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot be read") {
 		t.Errorf("an answer that is cut off: %v", err)
+	}
+}
+
+// A list goes in as many requests as the manager's bounds call for, each task
+// with an ID.
+func TestSubmitAllInParts(t *testing.T) {
+	var sizes []int
+	seen := map[uuid.UUID]bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bodies, isList, err := wire.DecodeTasks(r)
+		if err != nil || !isList {
+			t.Errorf("a part is %v, %v", isList, err)
+		}
+		outcomes := make([]wire.Submitted, len(bodies))
+		for i, body := range bodies {
+			outcomes[i].ID = body.Task.ID
+			seen[body.Task.ID] = true
+		}
+		sizes = append(sizes, len(bodies))
+		wire.WriteJSON(w, http.StatusCreated, outcomes)
+	}))
+	defer server.Close()
+	c, err := New(server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tasks []*task.Task
+	for range 1100 {
+		tasks = append(tasks, &task.Task{Command: []string{"true"}})
+	}
+	for range 6 { // three fit into a request
+		tasks = append(tasks, &task.Task{Command: []string{strings.Repeat("x", 300_000)}})
+	}
+	outcomes, err := c.SubmitAll(t.Context(), tasks)
+	if err != nil || len(outcomes) != 1106 || !slices.Equal(sizes, []int{1000, 103, 3}) || len(seen) != 1106 {
+		t.Fatalf("%d outcomes in parts of %v, %v", len(outcomes), sizes, err)
+	}
+	for i := range outcomes {
+		if outcomes[i].ID != tasks[i].ID {
+			t.Fatalf("outcome %d is of %s, want %s", i, outcomes[i].ID, tasks[i].ID)
+		}
 	}
 }
 

@@ -33,6 +33,54 @@ func (c *Client) SubmitJSON(ctx context.Context, body []byte) (wire.PlacedTask, 
 	return placed, err
 }
 
+// SubmitAll hands many tasks to the manager, up to [wire.MaxTasks] with a
+// request. Each is accepted or refused by itself: what became of it stands at
+// its place in the outcomes, once it is on the manager's disk. With an error,
+// those that were handed over before it are there. Tasks without an ID are given
+// one, here, so that all can be submitted again after a lost answer, and are
+// accepted once.
+func (c *Client) SubmitAll(ctx context.Context, tasks []*task.Task) ([]wire.Submitted, error) {
+	var outcomes []wire.Submitted
+	for len(tasks) > 0 {
+		body, n, err := listOf(tasks)
+		if err != nil {
+			return outcomes, err
+		}
+		var some []wire.Submitted
+		if _, err := c.ask(ctx, http.MethodPost, "/tasks", nil, body, &some); err != nil {
+			return outcomes, err
+		}
+		if len(some) != n {
+			return outcomes, fmt.Errorf("the manager answers with %d outcomes to %d tasks", len(some), n)
+		}
+		outcomes, tasks = append(outcomes, some...), tasks[n:]
+	}
+	return outcomes, nil
+}
+
+// listOf writes as many of the tasks as one request may have, and at least one.
+func listOf(tasks []*task.Task) (body []byte, n int, err error) {
+	body = append(body, '[')
+	for _, t := range tasks[:min(len(tasks), wire.MaxTasks)] {
+		if t.ID == uuid.Nil {
+			t.ID = uuid.New()
+		}
+		text, err := json.Marshal(t)
+		if err != nil {
+			return nil, 0, fmt.Errorf("the task %s cannot be written as JSON: %w", t.ID, err)
+		}
+		if n > 0 && len(body)+len(text)+len(",]") > wire.MaxBody {
+			break
+		}
+		if n > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, text...)
+		n++
+	}
+	return append(body, ']'), n, nil
+}
+
 // Tasks lists all tasks the manager knows, oldest first.
 func (c *Client) Tasks(ctx context.Context) ([]wire.PlacedTask, error) {
 	tasks := []wire.PlacedTask{}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -130,9 +131,25 @@ func (h *history) submitOne() {
 	if h.rng.IntN(2) == 0 {
 		request.RestartPolicy = task.RestartAlways
 	}
+	if request.ID[0]%2 == 0 {
+		h.submitTwice(request)
+		return
+	}
 	_, created, err := h.Submit(h.t.Context(), request)
 	if err == nil && created {
 		h.accepted[request.ID] = false
+	}
+}
+
+// submitTwice submits a task in a list that has it twice: it is accepted once.
+func (h *history) submitTwice(request *task.Task) {
+	outcomes, err := h.SubmitAll(h.t.Context(), []*task.Task{request, request})
+	switch {
+	case err != nil: // the disk; then it was not accepted
+	case outcomes[0].HTTPStatusCode == http.StatusCreated && outcomes[1].HTTPStatusCode == http.StatusOK:
+		h.accepted[request.ID] = false
+	default:
+		h.t.Errorf("a task that is submitted twice in a list: %+v", outcomes)
 	}
 }
 

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,6 +161,63 @@ func TestSubmitsAtTheSameTimeShareOneTransaction(t *testing.T) {
 		if took := time.Since(began); took > 30*time.Millisecond {
 			t.Errorf("they took %v", took)
 		}
+	})
+}
+
+// What is submitted in a list is accepted or refused each by itself, with one
+// write to the disk; a list whose IDs others submit at the same time waits for
+// nobody for ever.
+func TestSubmitAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		f.store.setDelay(10 * time.Millisecond)
+		known := f.submit(nil)
+		before := f.store.saves
+		var tasks []*task.Task
+		for range 100 {
+			tasks = append(tasks, &task.Task{ID: uuid.New(), Command: []string{"true"}})
+		}
+		other := &task.Task{ID: tasks[3].ID, Command: []string{"false"}}
+		odd := []*task.Task{tasks[3], other, {ID: known, Command: []string{"other"}}, {Command: []string{"true"}, Cpu: -1}, {Command: []string{"true"}}}
+		answers := make(chan []wire.Submitted, 2)
+		for _, list := range [][]*task.Task{append(tasks, odd...), {tasks[99], tasks[0]}} {
+			go func() {
+				outcomes, err := f.SubmitAll(t.Context(), list)
+				if err != nil {
+					t.Error(err)
+				}
+				answers <- outcomes
+			}()
+		}
+		created := 0
+		for range 2 {
+			for _, outcome := range <-answers {
+				if outcome.HTTPStatusCode == http.StatusCreated {
+					created++
+					if f.store.record(outcome.ID) == nil {
+						t.Errorf("%s is accepted and not on disk", outcome.ID)
+					}
+				}
+			}
+		}
+		if created != len(tasks)+1 {
+			t.Errorf("%d tasks were created, want %d", created, len(tasks)+1)
+		}
+		if saves := f.store.saves - before; saves > 2 {
+			t.Errorf("the lists took %d transactions", saves)
+		}
+		outcomes, err := f.SubmitAll(t.Context(), odd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []wire.Code{"", wire.CodeEventConflict, wire.CodeEventConflict, wire.CodeInvalid, ""} {
+			if got := outcomes[i]; (got.Error == nil) != (want == "") || (want != "" && got.Error.Code != want) {
+				t.Errorf("%d: %+v, want %q", i, got, want)
+			}
+		}
+		f.store.setFull(true)
+		_, err = f.SubmitAll(t.Context(), []*task.Task{{Command: []string{"true"}}})
+		has(t, err, wire.CodeUnavailable, "no space left")
 	})
 }
 

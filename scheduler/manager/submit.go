@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,8 +19,82 @@ import (
 // an ID is given one. One that is known already with the same request is
 // returned as it is, not created anew; with another request it is refused.
 func (m *Manager) Submit(ctx context.Context, t *task.Task) (placed wire.PlacedTask, created bool, err error) {
-	if err := t.Validate(); err != nil {
+	request, err := requestOf(t)
+	if err != nil {
 		return wire.PlacedTask{}, false, err
+	}
+	for {
+		var s submission
+		if err := m.accept([]*task.Task{request}, []*submission{&s}); err != nil {
+			return wire.PlacedTask{}, false, err
+		}
+		if s.other == nil {
+			return m.submitted(&s)
+		}
+		select {
+		case <-s.other:
+		case <-ctx.Done():
+			return wire.PlacedTask{}, false, ctx.Err()
+		}
+	}
+}
+
+// SubmitAll accepts many tasks with one write to the disk, each by itself as
+// [Manager.Submit] does: one that is refused keeps no other back. It returns
+// what became of each, in their order, once all that were accepted are on disk.
+// The error is that the disk could not be written, and none was accepted.
+func (m *Manager) SubmitAll(ctx context.Context, tasks []*task.Task) ([]wire.Submitted, error) {
+	outcomes := make([]wire.Submitted, len(tasks))
+	submissions := make([]submission, len(tasks))
+	var requests []*task.Task
+	var accepted []*submission
+	for i, t := range tasks {
+		request, err := requestOf(t)
+		if err != nil {
+			outcomes[i] = wire.Refused(t.ID, err)
+			continue
+		}
+		outcomes[i].ID = request.ID
+		requests, accepted = append(requests, request), append(accepted, &submissions[i])
+	}
+	if err := m.accept(requests, accepted); err != nil {
+		return nil, err
+	}
+	for i := range outcomes {
+		s := &submissions[i]
+		created, err := s.created, s.err
+		switch {
+		case outcomes[i].Error != nil:
+			continue
+		case s.other != nil: // somebody else is at it, or an earlier one of these
+			_, created, err = m.Submit(ctx, s.request)
+		}
+		if err != nil {
+			outcomes[i] = wire.Refused(outcomes[i].ID, err)
+			continue
+		}
+		outcomes[i].HTTPStatusCode = http.StatusOK
+		if created {
+			outcomes[i].HTTPStatusCode = http.StatusCreated
+		}
+	}
+	return outcomes, nil
+}
+
+// submission is what becomes of one task that is submitted.
+type submission struct {
+	request *task.Task
+	e       *entry  // the task; nil before it is accepted
+	record  *Record // as it was found, or as it is accepted
+	created bool
+	err     error           // why it was refused
+	other   <-chan struct{} // closed once another submission of the same ID is done
+}
+
+// requestOf is what a task asks for, checked, with an ID.
+func requestOf(t *task.Task) (*task.Task, error) {
+	if err := t.Validate(); err != nil {
+		return nil, err
 	}
 	request := asked(t.Clone())
 	if request.ID == uuid.Nil {
@@ -27,70 +103,86 @@ func (m *Manager) Submit(ctx context.Context, t *task.Task) (placed wire.PlacedT
 	if request.HealthCheck.IsZero() {
 		request.HealthCheck = nil // the book's "": no check
 	}
-	release, known, err := m.reserve(ctx, &request)
-	if err != nil || known != nil {
-		return m.known(known, &request, err)
-	}
-	defer release()
-
-	m.mu.Lock()
-	m.lastSeq++
-	record := &Record{Task: request, Seq: m.lastSeq, SubmitTime: time.Now()}
-	saved := m.journal.append(Changes{Tasks: []*Record{record}})
-	m.mu.Unlock()
-	if err := saved.wait(); err != nil {
-		return wire.PlacedTask{}, false, unavailable(err)
-	}
-
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.insert(record, m.now())
-	m.reindex(e, nil, record)
-	m.resume(e)
-	return record.placed(m.pendingReason(e)), true, nil
+	return &request, nil
 }
 
-// reserve keeps others from accepting a task of the same ID until release is
-// called. If there is such a task already, it is returned.
-func (m *Manager) reserve(ctx context.Context, request *task.Task) (release func(), known *entry, err error) {
-	for {
+// accept brings requests to disk with one write, and says in into what became
+// of each. The error is the disk's; then none was accepted.
+func (m *Manager) accept(requests []*task.Task, into []*submission) error {
+	done := make(chan struct{}) // shared: all of them are through at the same time
+	m.mu.Lock()
+	fresh, saved := m.reserve(requests, into, done)
+	m.mu.Unlock()
+	for _, s := range into {
+		s.compare()
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	err := saved.wait()
+	for some := range slices.Chunk(fresh, maxHeld) {
 		m.mu.Lock()
-		known, inFlight := m.tasks[request.ID], m.accepting[request.ID]
-		if known == nil && inFlight == nil {
-			done := make(chan struct{})
-			m.accepting[request.ID] = done
-			m.mu.Unlock()
-			return func() {
-				m.mu.Lock()
-				delete(m.accepting, request.ID)
-				m.mu.Unlock()
-				close(done)
-			}, nil, nil
+		for _, s := range some {
+			delete(m.accepting, s.request.ID)
+			if err == nil {
+				s.e, s.created = m.insert(s.record, m.now()), true
+				m.reindex(s.e, nil, s.record)
+				m.resume(s.e)
+			}
 		}
 		m.mu.Unlock()
-		if known != nil {
-			return nil, known, nil
+	}
+	close(done)
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// reserve keeps others from accepting a task of the same ID, of those that are
+// not known and that nobody else is about to accept, and has them written.
+func (m *Manager) reserve(requests []*task.Task, into []*submission, done chan struct{}) (fresh []*submission, saved *commit) {
+	var records []*Record
+	now := time.Now()
+	for i, request := range requests {
+		s := into[i]
+		*s = submission{request: request, e: m.tasks[request.ID], other: m.accepting[request.ID]}
+		switch {
+		case s.e != nil:
+			s.record = s.e.record
+		case s.other == nil:
+			m.accepting[request.ID] = done
+			m.lastSeq++
+			s.record = &Record{Task: *request, Seq: m.lastSeq, SubmitTime: now}
+			records, fresh = append(records, s.record), append(fresh, s)
 		}
-		select {
-		case <-inFlight:
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		}
+	}
+	if len(records) > 0 {
+		saved = m.journal.append(Changes{Tasks: records})
+	}
+	return fresh, saved
+}
+
+// compare refuses what is not what the task asks for that there is already. No
+// lock is needed: records do not change.
+func (s *submission) compare() {
+	if s.e == nil {
+		return
+	}
+	if have := asked(&s.record.Task); !sameRequest(&have, s.request) {
+		s.err = wire.New(wire.CodeEventConflict,
+			"there is a task %s already, and it asks for something else", s.request.ID).WithField("ID")
 	}
 }
 
-// known answers a request for a task that there is already.
-func (m *Manager) known(e *entry, request *task.Task, err error) (wire.PlacedTask, bool, error) {
-	if err != nil {
-		return wire.PlacedTask{}, false, err
+// submitted is the answer to one submission.
+func (m *Manager) submitted(s *submission) (wire.PlacedTask, bool, error) {
+	if s.err != nil {
+		return wire.PlacedTask{}, false, s.err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if have := asked(&e.record.Task); !sameRequest(&have, request) {
-		return wire.PlacedTask{}, false, wire.New(wire.CodeEventConflict,
-			"there is a task %s already, and it asks for something else", request.ID).WithField("ID")
-	}
-	return e.record.placed(m.pendingReason(e)), false, nil
+	return s.e.record.placed(m.pendingReason(s.e)), s.created, nil
 }
 
 // sameRequest compares what two tasks ask for as it stands on the wire, where

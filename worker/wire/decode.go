@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"cube/worker/task"
@@ -91,13 +92,33 @@ func describe(err error) *Error {
 	case errors.As(err, &syntax):
 		return New(CodeBadRequest, "not JSON: %v, at byte %d", syntax, syntax.Offset)
 	case errors.As(err, &typeErr):
-		return New(CodeInvalid, "%s: a JSON %s does not fit; want %s", fieldOr(typeErr.Field, "the body"), typeErr.Value, typeErr.Type).
+		return New(CodeInvalid, "%s: a JSON %s does not fit; want %s", fieldOr(typeErr.Field, "the body"), typeErr.Value, shapeOf(typeErr.Type)).
 			WithField(typeErr.Field)
 	case strings.HasPrefix(err.Error(), unknown):
 		field := strings.Trim(strings.TrimPrefix(err.Error(), unknown), `"`)
 		return New(CodeInvalid, "%s: there is no such field", field).WithField(field)
 	default:
 		return New(CodeInvalid, "%v", err)
+	}
+}
+
+// shapeOf says what is written in JSON for a type.
+func shapeOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return shapeOf(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	default:
+		return "a whole number within " + t.Kind().String()
 	}
 }
 
@@ -108,17 +129,42 @@ func fieldOr(field, other string) string {
 	return field
 }
 
-// DecodeTask reads what a manager's POST /tasks takes: a Task, or the book's
-// Event around one, which is told by its member "Task".
-func DecodeTask(r *http.Request) (*task.Task, error) {
-	body, err := readBody(r)
-	if err != nil {
-		return nil, err
-	}
-	return UnmarshalTask(body, IsLenient(r))
+// TaskBody is one task of a request's body, or why it is none.
+type TaskBody struct {
+	Task *task.Task
+	Err  error
 }
 
-// UnmarshalTask is [DecodeTask] on bytes.
+// DecodeTasks reads what a manager's POST /tasks takes: a Task, or the book's
+// Event around one, which is told by its member "Task"; or a list of those, up
+// to [MaxTasks], of which each is read by itself. isList tells the two apart.
+func DecodeTasks(r *http.Request) (tasks []TaskBody, isList bool, err error) {
+	body, err := readBody(r)
+	if err != nil {
+		return nil, false, err
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		t, err := UnmarshalTask(body, IsLenient(r))
+		return []TaskBody{{t, nil}}, false, err
+	}
+	var items []json.RawMessage
+	if err := Unmarshal(body, &items, true); err != nil {
+		return nil, true, err
+	}
+	switch {
+	case len(items) == 0:
+		return nil, true, New(CodeInvalid, "the list is empty; want a task, or up to %d of them", MaxTasks)
+	case len(items) > MaxTasks:
+		return nil, true, New(CodeTooLarge, "the list has %d tasks; send at most %d at a time", len(items), MaxTasks)
+	}
+	tasks = make([]TaskBody, len(items))
+	for i, item := range items {
+		tasks[i].Task, tasks[i].Err = UnmarshalTask(item, IsLenient(r))
+	}
+	return tasks, true, nil
+}
+
+// UnmarshalTask reads a Task, or the book's Event around one.
 func UnmarshalTask(body []byte, lenient bool) (*task.Task, error) {
 	isEvent := false
 	if bytes.Contains(body, []byte(`"Task"`)) { // as a member, or in some value

@@ -31,7 +31,14 @@ func TestDecodeRefusals(t *testing.T) {
 		"syntax":            {"{]", json, "", CodeBadRequest, "", "byte 2"},
 		"two values":        {"{}{}", json, "", CodeBadRequest, "", "more than one"},
 		"null":              {"null", json, "", CodeBadRequest, "", "null"},
-		"array":             {"[]", json, "", CodeInvalid, "", "array"},
+		"number":            {"5", json, "", CodeInvalid, "", "the body: a JSON number does not fit; want an object"},
+		"string":            {`"a"`, json, "", CodeInvalid, "", "want an object"},
+		"list for a string": {`{"Name":[]}`, json, "", CodeInvalid, "Name", "want a string"},
+		"string for a list": {`{"Env":"A=1"}`, json, "", CodeInvalid, "Env", "want a list"},
+		"half a restart":    {`{"RestartCount":0.5}`, json, "", CodeInvalid, "RestartCount", "want a whole number"},
+		"empty list":        {" []", json, "", CodeInvalid, "", "the list is empty"},
+		"list cut off":      {`[{"Name":"a"},`, json, "", CodeBadRequest, "", "cut off"},
+		"long list":         {"[" + strings.Repeat("{},", MaxTasks) + "{}]", json, "", CodeTooLarge, "", "1001 tasks"},
 		"unknown field":     {`{"Cpus":1}`, json, "", CodeInvalid, "Cpus", "no such field"},
 		"unknown in check":  {`{"HealthCheck":{"Path":"/"}}`, json, "", CodeInvalid, "Path", "no such field"},
 		"wrong type":        {`{"Cpu":"two"}`, json, "", CodeInvalid, "Cpu", "string"},
@@ -43,7 +50,7 @@ func TestDecodeRefusals(t *testing.T) {
 		"too long":          {strings.Repeat(" ", MaxBody+1), json, "", CodeTooLarge, "", "longer"},
 		"lenient and wrong": {`{"Cpu":"two","New":1}`, json, Lenient, CodeInvalid, "Cpu", "string"},
 	} {
-		_, err := DecodeTask(post(test.body, test.contentType, test.prefer))
+		_, _, err := DecodeTasks(post(test.body, test.contentType, test.prefer))
 		var e *Error
 		if !errors.As(err, &e) || e.Code != test.code || e.Field != test.field || !strings.Contains(e.Message, test.says) {
 			t.Errorf("%s: got %#v; want code %s, field %q, a message with %q", name, err, test.code, test.field, test.says)
@@ -57,9 +64,27 @@ func TestDecodeTakesTaskOrEvent(t *testing.T) {
 		"event":            {`{"State":2,"Task":{"Name":"a","State":1}}`, ""},
 		"from a newer one": {`{"Name":"a","Later":1}`, "respond-async, " + Lenient},
 	} {
-		got, err := DecodeTask(post(test.body, "application/json; charset=utf-8", test.prefer))
-		if err != nil || got.Name != "a" {
+		got, isList, err := DecodeTasks(post(test.body, "application/json; charset=utf-8", test.prefer))
+		if err != nil || isList || len(got) != 1 || got[0].Task.Name != "a" {
 			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+}
+
+// Of a list each task is read by itself.
+func TestDecodeTakesAList(t *testing.T) {
+	const body = `[{"Name":"a"}, {"Title":"b"}, {"State":2,"Task":{"Name":"c"}}, null, 5, []]`
+	got, isList, err := DecodeTasks(post(body, "application/json", ""))
+	if err != nil || !isList || len(got) != 6 {
+		t.Fatalf("got %v, %v, %v", got, isList, err)
+	}
+	for i, want := range []string{"a", "", "c", "", "", ""} {
+		e := (*Error)(nil)
+		switch {
+		case want != "" && (got[i].Err != nil || got[i].Task.Name != want):
+			t.Errorf("%d: got %+v, want the task %s", i, got[i], want)
+		case want == "" && !errors.As(got[i].Err, &e):
+			t.Errorf("%d: got %+v, want an error of the one shape", i, got[i])
 		}
 	}
 }

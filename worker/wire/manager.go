@@ -3,6 +3,8 @@ package wire
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"cube/worker/task"
 )
 
@@ -16,6 +18,25 @@ type PlacedTask struct {
 	// PendingReason is why the task is on no node yet, in a sentence.
 	PendingReason string    `json:",omitempty"`
 	SubmitTime    time.Time `json:",omitzero"` // manager's clock
+}
+
+// MaxTasks is how many tasks one POST /tasks of the manager may have.
+const MaxTasks = 1000
+
+// Submitted is what became of one of many tasks that were submitted at once.
+type Submitted struct {
+	// ID is the task's; the nil UUID where one was refused that had none.
+	ID uuid.UUID
+	// HTTPStatusCode is what the task would have been answered with alone:
+	// 201 accepted and on disk, 200 accepted before, else its error's.
+	HTTPStatusCode int
+	Error          *Error `json:",omitempty"` // why it was refused
+}
+
+// Refused is the outcome of a task that was not accepted.
+func Refused(id uuid.UUID, err error) Submitted {
+	e := AsError(err)
+	return Submitted{ID: id, HTTPStatusCode: e.HTTPStatusCode, Error: e}
 }
 
 // NodeState is the manager's view of a node.

@@ -39,3 +39,19 @@ func beginJSON(w http.ResponseWriter, status int) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 }
+
+// Made tells who keeps a record of writes that this one has made what is at path,
+// where no Location header says so. It may be called more than once.
+func Made(w http.ResponseWriter, path string) {
+	for {
+		switch v := w.(type) {
+		case interface{ Made(path string) }:
+			v.Made(path)
+			return
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return
+		}
+	}
+}

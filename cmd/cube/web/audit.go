@@ -3,6 +3,8 @@ package web
 import (
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // maxAuditedPath bounds what a log line quotes of a path.
@@ -12,7 +14,11 @@ const maxAuditedPath = 256
 type audited struct {
 	http.ResponseWriter
 	status int // 0 before there is one
+	made   []string
 }
+
+// Made notes what the write has made; see [wire.Made].
+func (a *audited) Made(path string) { a.made = append(a.made, path) }
 
 func (a *audited) WriteHeader(status int) {
 	if a.status == 0 && status >= http.StatusOK { // 1xx is no answer yet
@@ -31,8 +37,13 @@ func (a *audited) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController find what the answer can do.
 func (a *audited) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
+// maxAuditedMade is how many things that were made one line names: a line is to
+// fit into what a journal takes for one.
+const maxAuditedMade = 100
+
 // audit writes one line about a write: who asked for what, from where, and what
-// came of it. An answer that broke off is not whole, whatever its status.
+// came of it; and more of them where it has made more than one names. An answer
+// that broke off is not whole, whatever its status.
 func (a *audited) audit(log *slog.Logger, who string, r *http.Request, whole bool) {
 	path := r.URL.Path
 	if len(path) > maxAuditedPath {
@@ -49,8 +60,14 @@ func (a *audited) audit(log *slog.Logger, who string, r *http.Request, whole boo
 	default:
 		args = append(args, "outcome", http.StatusText(a.status), "status", a.status)
 	}
-	if made := a.Header().Get("Location"); made != "" {
-		args = append(args, "made", made)
+	made := a.made
+	if one := a.Header().Get("Location"); one != "" {
+		made = append(made, one)
 	}
-	log.Info("audit", args...)
+	if len(made) == 0 {
+		log.Info("audit", args...)
+	}
+	for some := range slices.Chunk(made, maxAuditedMade) {
+		log.Info("audit", append(args[:len(args):len(args)], "made", strings.Join(some, " "))...)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -156,6 +157,33 @@ func checkAudit(t *testing.T, log, method, who string, status int) {
 		if r[key] != want {
 			t.Errorf("%s: %s is %q, want %q in %s", method, key, r[key], want, log)
 		}
+	}
+}
+
+// Everything that a write has made is named, a hundred to a line.
+func TestAuditNamesAllThatWasMade(t *testing.T) {
+	var log strings.Builder
+	guard := &Guard{Log: slog.New(slog.NewTextHandler(&log, nil))}
+	r := httptest.NewRequest(http.MethodPost, "http://localhost/tasks", nil)
+	r.Header.Set("Content-Type", "application/json")
+	guard.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wire.InTime(w, r, func(w http.ResponseWriter, _ *http.Request) {
+			for i := range 250 {
+				wire.Made(w, fmt.Sprintf("/tasks/%d", i))
+			}
+			w.WriteHeader(http.StatusCreated)
+		})
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	var made []string
+	for line := range strings.Lines(log.String()) {
+		fields, err := parseText(line)
+		if err != nil || fields["outcome"] != "Created" {
+			t.Fatalf("%v: %s", err, line)
+		}
+		made = append(made, strings.Fields(fields["made"])...)
+	}
+	if strings.Count(log.String(), "\n") != 3 || len(made) != 250 || made[0] != "/tasks/0" || made[249] != "/tasks/249" {
+		t.Errorf("the audit names %d things in %s", len(made), log.String())
 	}
 }
 

@@ -34,7 +34,7 @@ func measureHold(ctx context.Context, c config, out io.Writer) (err error) {
 	table := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
 	h := &holding{
 		config: c, fleet: f, manager: m,
-		load: newLoad(m, c.tasks, c.window, "infinity"), one: newLoad(m, 1, 1, "infinity"),
+		load: newLoad(m, c.tasks, c.window, 1, "infinity"), one: newLoad(m, 1, 1, 1, "infinity"),
 	}
 	go watch(fleetCtx, births, h.load, h.one)
 	h.row = func(name, format string, args ...any) {

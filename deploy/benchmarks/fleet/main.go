@@ -26,6 +26,7 @@ type config struct {
 	rate     int
 	duration time.Duration
 	clients  int
+	batch    int
 	window   int
 	life     time.Duration
 
@@ -60,7 +61,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	rate.Flag("workers", "Simulated workers.").Default("1000").IntVar(&c.workers)
 	rate.Flag("rate", "Tasks submitted a second; 0 is as many as come to run.").Default("0").IntVar(&c.rate)
 	rate.Flag("duration", "How long tasks are submitted.").Default("60s").DurationVar(&c.duration)
-	rate.Flag("clients", "Connections that submit, each one task after the other.").Default("128").IntVar(&c.clients)
+	rate.Flag("clients", "Connections that submit, each one request after the other.").Default("128").IntVar(&c.clients)
+	rate.Flag("batch", "Tasks submitted with one request.").Default("1").IntVar(&c.batch)
 	rate.Flag("window", "Tasks that may be submitted and not running yet.").Default("4096").IntVar(&c.window)
 	rate.Flag("life", "How long a task runs until it ends by itself.").Default("10s").DurationVar(&c.life)
 

@@ -66,7 +66,7 @@ func measureRate(ctx context.Context, c config, out io.Writer) (err error) {
 	if c.rate > 0 {
 		most = c.rate * int(c.duration/time.Second)
 	}
-	l := newLoad(m, most, c.window, strconv.FormatFloat(c.life.Seconds(), 'f', -1, 64))
+	l := newLoad(m, most, c.window, c.batch, strconv.FormatFloat(c.life.Seconds(), 'f', -1, 64))
 	go watch(fleetCtx, births, l)
 	samples, err := runLoad(ctx, c, m, l)
 	if err != nil {
@@ -153,7 +153,7 @@ func printRate(c config, m *manager, l *load, f *fleet, samples []sample, out io
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(table, "| %s\t| %s\t|\n", name, fmt.Sprintf(format, args...))
 	}
-	row("workers, rate asked for", "%d, %d/s", c.workers, c.rate)
+	row("workers, rate asked for, tasks a request", "%d, %d/s, %d", c.workers, c.rate, c.batch)
 	fmt.Fprintln(table, "|---\t|---\t|")
 	row("tasks accepted and run, by the manager's records", "%.0f in %.1f s", tasks, last.at.Sub(first.at).Seconds())
 	row("tasks a second come to run, over all of that time", "%.0f", tasks/last.at.Sub(first.at).Seconds())

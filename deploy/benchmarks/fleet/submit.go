@@ -23,6 +23,7 @@ type load struct {
 	manager *manager
 	life    string // the argument of sleep
 	prefix  uuid.UUID
+	batch   int // tasks a POST
 
 	slots    chan struct{}  // one for each task that may be submitted and not running
 	accepted []atomic.Int64 // µs after epoch + 1; by number
@@ -34,9 +35,11 @@ type load struct {
 	lastError          atomic.Pointer[error]
 }
 
-func newLoad(m *manager, most, window int, life string) *load {
+// newLoad returns a load of up to most tasks, of which window may be submitted
+// and not running yet.
+func newLoad(m *manager, most, window, batch int, life string) *load {
 	l := &load{
-		manager: m, life: life, prefix: uuid.New(), epoch: time.Now(),
+		manager: m, life: life, prefix: uuid.New(), batch: batch, epoch: time.Now(),
 		slots:    make(chan struct{}, window),
 		accepted: make([]atomic.Int64, most), asked: make([]atomic.Int64, most), took: make([]atomic.Int64, most),
 	}
@@ -98,11 +101,11 @@ func (l *load) submit(ctx context.Context, clients, rate int) error {
 	return nil
 }
 
-// pace deals out the turns.
+// pace deals out the turns, each to submit a batch.
 func (l *load) pace(ctx context.Context, turns chan<- struct{}, rate int) {
 	defer close(turns)
 	began := time.Now()
-	for n := 0; n < len(l.accepted); n++ {
+	for n := 0; n+l.batch <= len(l.accepted); n += l.batch {
 		if rate > 0 {
 			due := began.Add(time.Duration(n) * time.Second / time.Duration(rate))
 			if wait := time.Until(due); wait > 0 {
@@ -113,13 +116,24 @@ func (l *load) pace(ctx context.Context, turns chan<- struct{}, rate int) {
 				}
 			}
 		}
-		for _, c := range []chan<- struct{}{l.slots, turns} {
-			select {
-			case c <- struct{}{}:
-			case <-ctx.Done():
+		for range l.batch {
+			if !send(ctx, l.slots) {
 				return
 			}
 		}
+		if !send(ctx, turns) {
+			return
+		}
+	}
+}
+
+// send returns false when ctx ends first.
+func send(ctx context.Context, c chan<- struct{}) bool {
+	select {
+	case c <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -133,9 +147,9 @@ func (l *load) client(ctx context.Context, turns <-chan struct{}) error {
 	in := bufio.NewReaderSize(conn, 4<<10)
 	var out []byte
 	for range turns {
-		i := int(l.next.Add(1)) - 1
+		first := int(l.next.Add(int64(l.batch))) - l.batch
 		began := time.Now()
-		out = l.request(out[:0], i)
+		out = l.request(out[:0], first)
 		if _, err := conn.Write(out); err != nil {
 			return err
 		}
@@ -148,20 +162,36 @@ func (l *load) client(ctx context.Context, turns <-chan struct{}) error {
 		if err != nil {
 			return err
 		}
-		if answer.StatusCode != http.StatusCreated {
+		if answer.StatusCode != http.StatusCreated { // of a list: all of it is created
 			return fmt.Errorf("POST /tasks: %s: %.300s", answer.Status, body)
 		}
 		now := time.Now()
-		l.took[i].Store(int64(now.Sub(began) / time.Microsecond))
-		l.accepted[i].Store(int64(now.Sub(l.epoch)/time.Microsecond) + 1)
-		l.acknowledged.Add(1)
+		for i := first; i < first+l.batch; i++ {
+			l.took[i].Store(int64(now.Sub(began) / time.Microsecond))
+			l.accepted[i].Store(int64(now.Sub(l.epoch)/time.Microsecond) + 1)
+		}
+		l.acknowledged.Add(int64(l.batch))
 	}
 	return nil
 }
 
-// request writes the POST of a task, as small as C1M's were.
-func (l *load) request(b []byte, i int) []byte {
-	body := `{"ID":"` + l.id(i).String() + `","Name":"web","Command":["sleep","` + l.life + `"],"Cpu":0.1,"Memory":67108864,"Disk":1048576}`
+// request writes the POST of a batch of tasks, each as small as C1M's were.
+func (l *load) request(b []byte, first int) []byte {
+	var body []byte
+	for i := first; i < first+l.batch; i++ {
+		body = append(body, `,{"ID":"`...)
+		id, _ := l.id(i).MarshalText() // never fails
+		body = append(body, id...)
+		body = append(body, `","Name":"web","Command":["sleep","`...)
+		body = append(body, l.life...)
+		body = append(body, `"],"Cpu":0.1,"Memory":67108864,"Disk":1048576}`...)
+	}
+	if l.batch > 1 {
+		body[0] = '['
+		body = append(body, ']')
+	} else {
+		body = body[1:]
+	}
 	b = append(b, "POST /tasks HTTP/1.1\r\nHost: "...)
 	b = append(b, l.manager.host...)
 	b = append(b, "\r\nAuthorization: Bearer "...)
