@@ -1,13 +1,19 @@
 package scheduler
 
+import "unsafe"
+
 // slab gives out short slices of one piece of memory: a batch of decisions
 // needs thousands. A piece is given back once nothing of it is held any more,
 // which is why it is no longer than some dozens of decisions need.
 type slab[T any] struct{ left []T }
 
-// slabSize is how many elements a piece has: of candidates no more than make an
-// object that the allocator still takes for a small one, below 32 KiB.
-const slabSize = 120
+// Pieces have as many candidates and components as fit into the sizes that the
+// allocator has for small objects, 32 KiB and 4 KiB with its own 8 bytes: one
+// more, and each decision takes a tenth more memory.
+const (
+	candidatesPiece = (32<<10 - 8) / int(unsafe.Sizeof(Candidate{}))
+	slabSize        = (4<<10 - 8) / int(unsafe.Sizeof(Component{}))
+)
 
 // take returns a slice of n zero elements that nobody else has.
 func (s *slab[T]) take(n int) []T {
@@ -54,7 +60,7 @@ func (r *row) insert(k int) *Candidate {
 	}
 	next := r.at[n:cap(r.at)]
 	if len(next) <= n {
-		next = make([]Candidate, slabSize)
+		next = make([]Candidate, candidatesPiece)
 	}
 	copy(next, r.at[:k])
 	copy(next[k+1:n+1], r.at[k:])
