@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"math"
 	"math/bits"
 	"slices"
 )
@@ -77,25 +76,30 @@ func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made []D
 }
 
 // collect scans for the best so many nodes: the first few in q.best, the rest
-// in q.pool, a heap with the best on top.
+// in q.pool, a heap with the best on top. It takes blocks, and the cells of those
+// taken, by their bounds, until none can hold one of so many.
 func (s *State) collect(q *query, many int) {
 	c := &s.columns
-	q.oldest, q.newest = math.MaxInt64, math.MinInt64
 	s.bound(q, false)
-	q.passes = resized(q.passes, len(c.blocks))
+	s.filter(q, false)
 	q.order = q.order[:0]
-	for i := range c.blocks {
-		s.count(q, i, false)
-		passed := q.passes[i]
-		for cell := i * blockCells; passed != 0; cell, passed = cell+1, passed>>cellSize {
-			if passed&cellMask != 0 {
-				q.order = append(q.order, bounded{q.bounds[cell], int32(cell)})
-			}
+	for i, passed := range q.passes {
+		if passed != 0 {
+			q.order = append(q.order, bounded{q.bounds[i], int32(i)})
 		}
 	}
 	pool := worstFirst{list: q.pool[:0], many: many, rank: c.rank}
-	for soonest(q.order); len(q.order) > 0 && !(q.order[0].bound > pool.worst()); next(&q.order) {
-		s.gather(q, int(q.order[0].cell), &pool)
+	for soonest(q.order); len(q.order) > 0 && !(q.order[0].bound > pool.worst()); {
+		at := int(next(&q.order).at)
+		if at < 0 {
+			s.gather(q, ^at, &pool)
+			continue
+		}
+		for k, bound := range s.cellBounds(q, at) {
+			if q.passes[at]>>(k*cellSize)&cellMask != 0 {
+				push(&q.order, bounded{bound, int32(^(at*blockCells + k))})
+			}
+		}
 	}
 	q.pool = pool.list
 	bestFirst(q.pool, c.rank)
@@ -115,7 +119,7 @@ func (s *State) gather(q *query, cell int, pool *worstFirst) {
 	c := &s.columns
 	block := cell / blockCells
 	from := cell * cellSize
-	s.costs(q, &c.blocks[block], from, cellSize)
+	s.costs(q, from, cellSize)
 	passed := q.passes[block] >> (cell % blockCells * cellSize) & cellMask
 	for set := passed; set != 0; set &= set - 1 {
 		k := bits.TrailingZeros64(set)

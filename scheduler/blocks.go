@@ -18,15 +18,21 @@ const (
 
 // block sums up blockSize consecutive slots.
 type block struct {
-	dirty  bool   // the sums are to be made anew
-	reread bool   // oldest and newest are
-	loose  int    // changes since room was a tight bound
-	ready  uint64 // bit set of slots that are ready
-	stale  uint64 // and of those that are stale
-	room   [3]int64
-	runs   []run // consecutive slots of one class
+	untidy bool   // some of what follows is to be made anew
+	dirty  bool   // all of it
+	reread bool   // oldest and newest
+	slack  uint8  // bit set of cells whose least terms may be too low
+	loose  int    // changes since the floor's room was a tight bound
+	stale  uint64 // bit set of slots that are stale
+	runs   []run  // consecutive slots of one class
 	// oldest and newest reading of any that is ready or stale
 	oldest, newest Instant
+}
+
+// floor is what decisions look at of every block.
+type floor struct {
+	ready uint64   // bit set of slots that are ready
+	room  [3]int64 // no more than any of them has
 }
 
 // looseEnough is after how many changes a block's bounds are worth making anew.
@@ -56,50 +62,73 @@ func (c *columns) slots(b int) (from, to int) {
 // tighten makes a block's sums.
 func (c *columns) tighten(i int) {
 	b := &c.blocks[i]
-	from, to := c.slots(i)
 	if b.dirty {
-		c.sort64(b, from, to)
+		c.sort64(i)
 	}
-	b.dirty, b.loose = false, 0
-	b.room = [3]int64{math.MaxInt64, math.MaxInt64, math.MaxInt64}
-	for set := b.ready; set != 0; set &= set - 1 {
-		slot := from + bits.TrailingZeros64(set)
-		for r := range b.room {
-			b.room[r] = min(b.room[r], c.room[r][slot])
-		}
-	}
-	for s := range c.terms {
-		for t := range c.terms[s] {
-			for cell := range blockCells {
-				start := min(from+cell*cellSize, to)
-				column := c.terms[s][t][start:min(start+cellSize, to)]
-				c.least[s][t][i*blockCells+cell] = leastOf(column, b.ready>>(cell*cellSize)&cellMask)
-			}
-		}
-	}
+	b.dirty = false
+	c.measure(i)
+	c.lower(i, allCells)
 	c.ages(i)
 }
+
+// measure finds the room that all of a block that are ready have.
+func (c *columns) measure(i int) {
+	from, _ := c.slots(i)
+	f := &c.floors[i]
+	c.blocks[i].loose = 0
+	f.room = [3]int64{math.MaxInt64, math.MaxInt64, math.MaxInt64}
+	for set := f.ready; set != 0; set &= set - 1 {
+		slot := from + bits.TrailingZeros64(set)
+		for r := range f.room {
+			f.room[r] = min(f.room[r], c.room[r][slot])
+		}
+	}
+}
+
+// lower finds the least terms of some of a block's cells, and of the block.
+func (c *columns) lower(i int, cells uint8) {
+	from, to := c.slots(i)
+	ready := c.floors[i].ready
+	for s := range c.terms {
+		for t := range c.terms[s] {
+			least := c.least[s][t][i*blockCells : (i+1)*blockCells]
+			for set := cells; set != 0; set &= set - 1 {
+				cell := bits.TrailingZeros8(set)
+				start := min(from+cell*cellSize, to)
+				column := c.terms[s][t][start:min(start+cellSize, to)]
+				least[cell] = leastOf(column, ready>>(cell*cellSize)&cellMask)
+			}
+			c.lowest[s][t][i] = leastOf(least, allCells)
+		}
+	}
+	c.blocks[i].slack &^= cells
+}
+
+// allCells is the bit set of a block's cells.
+const allCells = 1<<blockCells - 1
 
 // ages finds the oldest and the newest reading of a block.
 func (c *columns) ages(i int) {
 	b := &c.blocks[i]
 	from, _ := c.slots(i)
-	b.reread = false
+	b.reread, c.aged = false, true
 	b.oldest, b.newest = math.MaxInt64, math.MinInt64
-	for set := b.ready | b.stale; set != 0; set &= set - 1 {
+	for set := c.floors[i].ready | b.stale; set != 0; set &= set - 1 {
 		at := c.readAt[from+bits.TrailingZeros64(set)]
 		b.oldest, b.newest = min(b.oldest, at), max(b.newest, at)
 	}
 }
 
 // sort64 finds which nodes of a block are ready or stale, and its runs.
-func (c *columns) sort64(b *block, from, to int) {
-	b.ready, b.stale = 0, 0
+func (c *columns) sort64(i int) {
+	b, f := &c.blocks[i], &c.floors[i]
+	from, to := c.slots(i)
+	f.ready, b.stale = 0, 0
 	b.runs = b.runs[:0]
 	for slot := from; slot < to; slot++ {
 		switch c.health[slot] {
 		case slotReady:
-			b.ready |= 1 << (slot - from)
+			f.ready |= 1 << (slot - from)
 		case slotStale:
 			b.stale |= 1 << (slot - from)
 		}
@@ -112,16 +141,50 @@ func (c *columns) sort64(b *block, from, to int) {
 	}
 }
 
-// tightenDirty makes the sums that do not hold any more, and the spans.
-func (c *columns) tightenDirty() {
-	for i := range c.blocks {
-		if c.blocks[i].dirty {
+// untidy says that something of a block is to be made anew before a decision
+// looks at it.
+func (c *columns) untidy(i int) *block {
+	b := &c.blocks[i]
+	if !b.untidy {
+		b.untidy = true
+		c.mess = append(c.mess, int32(i))
+	}
+	return b
+}
+
+// tidy makes what does not hold any more, and the spans.
+func (c *columns) tidy() {
+	for _, block := range c.mess {
+		i := int(block)
+		b := &c.blocks[i]
+		b.untidy = false
+		if b.dirty {
 			c.tighten(i)
+			continue
+		}
+		if b.reread {
+			c.ages(i)
+		}
+		if b.slack != 0 {
+			c.lower(i, b.slack)
 		}
 	}
-	if c.spans != nil {
-		return
+	c.mess = c.mess[:0]
+	if c.aged {
+		c.aged = false
+		c.oldest, c.newest = math.MaxInt64, math.MinInt64
+		for i := range c.blocks {
+			b := &c.blocks[i]
+			c.oldest, c.newest = min(c.oldest, b.oldest), max(c.newest, b.newest)
+		}
 	}
+	if c.spans == nil {
+		c.span()
+	}
+}
+
+// span finds the spans.
+func (c *columns) span() {
 	for i := range c.blocks {
 		runs := c.blocks[i].runs
 		last := len(c.spans) - 1

@@ -9,6 +9,7 @@ import "math"
 // that it does not hold back are priced each by its own.
 type class struct {
 	least, most Capacity // figure by figure
+	ranged      bool     // there is more than one capacity
 }
 
 // classesKept is for how many capacities at most factors are made exactly.
@@ -30,9 +31,6 @@ const (
 	costBounds     = 1e-6
 )
 
-// ranged reports whether the class has more than one capacity.
-func (l *class) ranged() bool { return l.least != l.most }
-
 // holds reports whether a capacity is among the class's.
 func (l *class) holds(c *Capacity) bool {
 	return l.least.within(c) && c.within(&l.most)
@@ -44,6 +42,7 @@ func (l *class) widen(c *Capacity) {
 		*l.least.figures()[i] = min(*l.least.figures()[i], *v)
 		*l.most.figures()[i] = max(*l.most.figures()[i], *v)
 	}
+	l.ranged = l.least != l.most
 }
 
 // bound returns a capacity with which no node of the class costs more than with
@@ -53,7 +52,7 @@ func (l *class) bound(trend Trend) Capacity {
 	if trend == Rises {
 		bound, by = l.least, 1-capacityBounds
 	}
-	if l.ranged() {
+	if l.ranged {
 		for _, v := range bound.figures() {
 			*v *= by
 		}
@@ -109,7 +108,7 @@ func (c *columns) classify(capacity *Capacity) int32 {
 	}
 	at = int32(len(c.classes))
 	c.classOf[key] = at
-	c.classes = append(c.classes, class{*capacity, *capacity})
+	c.classes = append(c.classes, class{least: *capacity, most: *capacity})
 	if len(c.classes) > c.mostClasses {
 		c.unsorted = true // too many: for another grain
 	}
@@ -118,7 +117,7 @@ func (c *columns) classify(capacity *Capacity) int32 {
 
 // capacity is what the node of a slot has.
 func (c *columns) capacity(slot int32) Capacity {
-	in := &c.inputs[slot]
+	in := &c.shown[slot].inputs
 	return Capacity{
 		CpuCores:    orZero(in.CpuCores.Value()),
 		CpuLimit:    orZero(in.CpuLimit),
@@ -145,7 +144,7 @@ func (s *State) factors(q *query, class int32) {
 func (s *State) own(q *query, scorer int, slot int32) *Factors {
 	c := &s.columns
 	at := c.class[slot]
-	if !c.classes[at].ranged() {
+	if !c.classes[at].ranged {
 		s.factors(q, at)
 		return &q.factors[scorer][at]
 	}

@@ -22,19 +22,24 @@ type columns struct {
 
 	nodes  []*node // by slot
 	health []slotHealth
-	names  []string
 	rank   []int32    // place of the node in the order of names
 	room   [3][]int64 // what can still be promised: nanocores, bytes, bytes
 	hash   []uint64
 	class  []int32
 	readAt []Instant
 	terms  [][len(Terms{})][]float32 // by scorer
-	inputs []Inputs                  // what a decision says of a node; the age is not kept
+	shown  []shown
 	pages  pages
 
 	blocks []block
+	floors []floor                   // by block
 	least  [][len(Terms{})][]float32 // by scorer: of each cell, no more than the terms of any node that is ready
+	lowest [][len(Terms{})][]float32 // and of each block
 	spans  []span                    // consecutive blocks of one class; nil when to be found anew
+	mess   []int32                   // blocks that are untidy
+
+	oldest, newest Instant // readings of all nodes that are ready or stale
+	aged           bool    // those of a block changed
 
 	classes     []class
 	classOf     map[Capacity]int32 // by rounded capacity
@@ -54,6 +59,13 @@ type columns struct {
 	figures Figures // of the node that is being refreshed
 
 	labels map[task.Constraint][]uint64 // nodes that meet a constraint, by slot
+}
+
+// shown is what a decision says of a node.
+type shown struct {
+	inputs Inputs // the age is not kept
+	name   string
+	readAt Instant
 }
 
 // slotHealth is a node's health as decisions need it.
@@ -79,6 +91,7 @@ func (c *columns) init(cfg *Config) {
 	c.classOf = make(map[Capacity]int32)
 	c.terms = make([][len(Terms{})][]float32, len(cfg.Policy.Scorers))
 	c.least = make([][len(Terms{})][]float32, len(cfg.Policy.Scorers))
+	c.lowest = make([][len(Terms{})][]float32, len(cfg.Policy.Scorers))
 	c.rebase(2)
 	c.pages = make(pages)
 	c.until = math.MaxInt64
@@ -145,7 +158,7 @@ func (c *columns) settle(now Instant) {
 	}
 	clear(c.dirty)
 	c.dirty = c.dirty[:0]
-	c.tightenDirty()
+	c.tidy()
 	c.settled = now
 }
 
@@ -195,7 +208,7 @@ func (c *columns) refreshHealth(slot int, now Instant) {
 	}
 	c.health[slot] = is
 	c.up += isUp(is) - isUp(was)
-	c.blocks[slot/blockSize].dirty = true
+	c.untidy(slot / blockSize).dirty = true
 	c.touch(n)
 }
 
@@ -218,11 +231,11 @@ func (c *columns) refreshNow(n *node, now Instant) {
 func (c *columns) refresh(slot int, now Instant) {
 	n := c.nodes[slot]
 	c.refreshed++
-	b := &c.blocks[slot/blockSize]
+	f := &c.floors[slot/blockSize]
 	cpu, memory, disk := n.room()
 	for r, room := range [...]int64{cpu, memory, disk} {
 		c.room[r][slot] = room
-		b.room[r] = min(b.room[r], room)
+		f.room[r] = min(f.room[r], room)
 	}
 	n.figures(now, c.cfg, &c.figures)
 	for i, scorer := range c.scorers {
@@ -231,14 +244,17 @@ func (c *columns) refresh(slot int, now Instant) {
 			c.setTerm(i, t, slot, terms[t])
 		}
 	}
-	c.figures.write(&c.inputs[slot])
+	shown := &c.shown[slot]
+	c.figures.write(&shown.inputs)
 	if n.reread {
 		n.reread = false
-		c.readAt[slot], b.reread = n.reading.At, true
+		shown.readAt, c.readAt[slot] = n.reading.At, n.reading.At
+		c.untidy(slot / blockSize).reread = true
 		capacity := c.figures.Capacity()
 		if at := c.class[slot]; !c.classes[at].holds(&capacity) {
 			if c.class[slot] = c.classify(&capacity); c.class[slot] != at {
-				b.dirty, c.spans = true, nil
+				c.untidy(slot / blockSize).dirty = true
+				c.spans = nil
 			}
 		}
 	}
@@ -246,22 +262,26 @@ func (c *columns) refresh(slot int, now Instant) {
 		c.pages.write(slot, n)
 	}
 	n.groups = slices.DeleteFunc(n.groups, func(g groupSum) bool { return g.tasks == 0 })
-	b.loose++
+	c.blocks[slot/blockSize].loose++
 }
 
-// setTerm writes a term, and keeps the least of its cell that.
+// setTerm writes a term, and keeps the least of its cell and block no more than
+// that.
 func (c *columns) setTerm(scorer, term, slot int, v float32) {
-	column, least := c.terms[scorer][term], &c.least[scorer][term][slot/cellSize]
+	column := c.terms[scorer][term]
 	was := column[slot]
+	if v == was {
+		return // as all that the scorer has no use for
+	}
 	column[slot] = v
+	cell, block := slot/cellSize, slot/blockSize
+	least, lowest := &c.least[scorer][term][cell], &c.lowest[scorer][term][block]
+	*lowest = min(*lowest, v)
 	switch {
 	case v <= *least:
 		*least = v
 	case was <= *least: // it may have been the least
-		b := &c.blocks[slot/blockSize]
-		from := slot / cellSize * cellSize
-		ready := b.ready >> (from % blockSize) & cellMask
-		*least = leastOf(column[from:min(from+cellSize, len(column))], ready)
+		c.untidy(block).slack |= 1 << (cell % blockCells)
 	}
 }
 

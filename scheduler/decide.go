@@ -32,14 +32,13 @@ type query struct {
 	one     oneNode
 	columns Columns
 
-	oldest, newest Instant // readings of the nodes looked at
-
 	page   *[blockSize]float32 // the block pageOf's column of the group; nil before one is looked at
 	pageOf int
 
-	bounds []float64 // by cell
+	bounds []float64 // by block
+	free   bool      // of bounds: there are none
 	passes []uint64  // by block: who passed
-	order  []bounded // cells by bound, in a batch
+	order  []bounded // blocks and cells by bound, in a batch
 	words  words     // of the refusals written down
 	ends   []int     // in words, of each
 	pool   []ranked
@@ -48,6 +47,7 @@ type query struct {
 	components slab[Component] // of the decisions of a batch
 
 	priced, filtered int // nodes looked at one by one
+	parted           int // blocks whose cells were looked at
 	passed           int
 	refused          refusals
 	best             best
@@ -88,7 +88,7 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 		Disk:         float64(d.Requests.Disk),
 	}
 	q.passed, q.refused, q.page = 0, refusals{}, nil
-	q.priced, q.filtered = 0, 0
+	q.priced, q.filtered, q.parted = 0, 0, 0
 	q.number++
 	q.made = grown(q.made, len(c.classes))
 	q.factors = grown(q.factors, len(c.terms))

@@ -78,10 +78,11 @@
 //
 // What a decision looks at is kept in columns, a slice a figure; a change to a
 // node touches that node alone. Nodes that are alike stand together, in blocks
-// of 64 and in cells of 16: each block knows the least room of its nodes, each
-// cell their least terms. Where all of a block have room none is filtered one by
-// one, and where not even the least terms make a cost below the fifth best so
-// far, none is priced. What a demand is to a node's capacity is reckoned once for
+// of 64 and in cells of 16: each block knows the least room of its nodes, block
+// and cell their least terms. Where all of a block have room none is filtered one
+// by one; where not even the block's least terms make a cost below the fifth best
+// so far, its cells are not looked at, and where a cell's do not, none of it is
+// priced. What a demand is to a node's capacity is reckoned once for
 // nodes of one capacity; where there are many (machines of one model differ by
 // some bytes of memory) once for those that are near to each other, as another
 // bound. The result is that of a loop over all nodes, and a test holds it to

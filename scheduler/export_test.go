@@ -26,12 +26,12 @@ func Cost(scorer Scorer, t Terms, group float64, f *Factors) float32 {
 func Tie(seed uint64, name string) uint64 { return tie(seed, hashName(name)) }
 
 // Touched is how many bytes the last decision read of the columns, if the
-// scorer reads so many terms: what is known of every block and cell, the terms
-// of the nodes that were priced, and the room of those that were filtered one
-// by one.
+// scorer reads so many terms: what is known of every block, and of the cells of
+// those that could hold one of the best, the terms of the nodes that were priced,
+// and the room of those that were filtered one by one.
 func (s *State) Touched(terms int) int {
 	const term, room = 4, 3 * 8
 	c := &s.columns
-	return len(c.blocks)*(int(unsafe.Sizeof(block{}))+blockCells*terms*term) +
-		s.scratch.priced*terms*term + s.scratch.filtered*room
+	return len(c.blocks)*(int(unsafe.Sizeof(floor{}))+terms*term) +
+		s.scratch.parted*blockCells*terms*term + s.scratch.priced*terms*term + s.scratch.filtered*room
 }

@@ -156,9 +156,35 @@ func (c *columns) meeting(constraint task.Constraint) []uint64 {
 	return set
 }
 
+// filter finds who passes, and counts who does not.
+func (s *State) filter(q *query, stale bool) {
+	c := &s.columns
+	q.passes = sized(q.passes, len(c.blocks))
+	plain := !stale && q.labelled == nil && q.barred.set == nil
+	for i := range c.floors {
+		f := &c.floors[i]
+		if plain && f.ready == math.MaxUint64 && f.has(&q.ask) {
+			q.passes[i] = f.ready
+			q.passed += blockSize
+			continue
+		}
+		candidates := f.ready
+		if stale {
+			candidates = c.blocks[i].stale
+		}
+		q.passes[i] = s.pass(q, i, candidates)
+		q.passed += bits.OnesCount64(q.passes[i])
+	}
+}
+
+// has reports whether every node of the block that is ready has room.
+func (f *floor) has(ask *[3]int64) bool {
+	return ask[0] <= f.room[0] && ask[1] <= f.room[1] && ask[2] <= f.room[2]
+}
+
 // pass returns which nodes of block i among the candidates pass the filters.
 // Those that do not are counted.
-func (s *State) pass(q *query, i int, b *block, candidates uint64) uint64 {
+func (s *State) pass(q *query, i int, candidates uint64) uint64 {
 	c := &s.columns
 	from, to := c.slots(i)
 	all := uint64(math.MaxUint64) >> (blockSize - (to - from))
@@ -169,7 +195,7 @@ func (s *State) pass(q *query, i int, b *block, candidates uint64) uint64 {
 	if q.barred.set != nil {
 		passed &^= q.barred.set[i]
 	}
-	if candidates != b.ready || !s.allHaveRoom(q, i, b) {
+	if candidates != c.floors[i].ready || !s.allHaveRoom(q, i) {
 		q.filtered += to - from
 		cpu, memory, disk := c.room[0][from:to], c.room[1][from:to], c.room[2][from:to]
 		for set := passed; set != 0; set &= set - 1 {
@@ -188,17 +214,17 @@ func (s *State) pass(q *query, i int, b *block, candidates uint64) uint64 {
 
 // allHaveRoom reports whether every node of the block that is ready has room
 // for what is asked.
-func (s *State) allHaveRoom(q *query, i int, b *block) bool {
-	for range 2 {
-		if q.ask[0] <= b.room[0] && q.ask[1] <= b.room[1] && q.ask[2] <= b.room[2] {
-			return true
-		}
-		if b.loose < looseEnough {
-			return false
-		}
-		s.columns.tighten(i)
+func (s *State) allHaveRoom(q *query, i int) bool {
+	c := &s.columns
+	f := &c.floors[i]
+	if f.has(&q.ask) {
+		return true
 	}
-	return false
+	if c.blocks[i].loose < looseEnough {
+		return false
+	}
+	c.measure(i)
+	return f.has(&q.ask)
 }
 
 // refuse returns the first reason to refuse the node of a slot. One that only

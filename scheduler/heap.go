@@ -92,26 +92,41 @@ func sinkBest(h []ranked, at int, rank []int32) {
 	}
 }
 
-// bounded is a cell with a key that no node of it is below.
+// bounded is a block or a cell with a key that no node of it is below.
 type bounded struct {
 	bound float64
-	cell  int32
+	at    int32 // the block; where there are both, ^ of the cell
 }
 
-// soonest makes a heap of cells, that with the least bound on top.
-func soonest(cells []bounded) {
-	for at := len(cells)/2 - 1; at >= 0; at-- {
-		sink(cells, at)
+// soonest makes a heap with the least bound on top.
+func soonest(heap []bounded) {
+	for at := len(heap)/2 - 1; at >= 0; at-- {
+		sink(heap, at)
 	}
 }
 
-// next takes the top from a heap of cells that has one.
-func next(cells *[]bounded) {
-	h := *cells
-	last := len(h) - 1
+// next takes the top from a heap that has one.
+func next(heap *[]bounded) bounded {
+	h := *heap
+	top, last := h[0], len(h)-1
 	h[0] = h[last]
-	*cells = h[:last]
+	*heap = h[:last]
 	sink(h[:last], 0)
+	return top
+}
+
+// push puts one more into a heap.
+func push(heap *[]bounded, b bounded) {
+	h := append(*heap, b)
+	*heap = h
+	for at := len(h) - 1; at > 0; {
+		up := (at - 1) / 2
+		if !(h[at].bound < h[up].bound) {
+			return
+		}
+		h[at], h[up] = h[up], h[at]
+		at = up
+	}
 }
 
 func sink(h []bounded, at int) {

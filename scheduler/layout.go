@@ -38,7 +38,7 @@ func (c *columns) sort(now Instant) {
 		c.nodes[slot] = p.node
 		c.rank[slot], c.class[slot], c.hash[slot] = p.rank, p.class, p.node.hash
 		c.health[slot], c.readAt[slot] = slotUnread, p.node.reading.At
-		c.names[slot] = p.node.Name
+		c.shown[slot].name, c.shown[slot].readAt = p.node.Name, p.node.reading.At
 	}
 	clear(c.labels)
 	clear(c.pages)
@@ -103,8 +103,7 @@ func (c *columns) resize(size int) {
 	c.health = resized(c.health, size)
 	c.hash = resized(c.hash, size)
 	c.readAt = resized(c.readAt, size)
-	c.names = resized(c.names, size)
-	c.inputs = resized(c.inputs, size)
+	c.shown = resized(c.shown, size)
 	c.class = resized(c.class, size)
 	for r := range c.room {
 		c.room[r] = resized(c.room[r], size)
@@ -113,13 +112,25 @@ func (c *columns) resize(size int) {
 		for t := range c.terms[s] {
 			c.terms[s][t] = resized(c.terms[s][t], size)
 			c.least[s][t] = resized(c.least[s][t], blocks*blockCells)
+			c.lowest[s][t] = resized(c.lowest[s][t], blocks)
 		}
 	}
 	c.blocks = resized(c.blocks, blocks)
+	c.floors = resized(c.floors, blocks)
+	c.mess = c.mess[:0]
 	for i := range c.blocks {
-		c.blocks[i].dirty = true
+		c.untidy(i).dirty = true
 	}
 	c.spans = nil
+}
+
+// sized returns a slice of n of whatever values, in s's memory where that is
+// enough.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
 }
 
 // resized returns a slice of n zeros, in s's memory where that is enough.

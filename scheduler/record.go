@@ -34,8 +34,12 @@ func made(n, scorers int) ([]Candidate, []Component) {
 // recordShown is record when the candidates are written down already, and what
 // is the same in all decisions of a batch.
 func (s *State) recordShown(q *query, frame, d *Decision) {
-	*d = *frame
-	d.Task, d.Passed = q.demand.Task, q.passed
+	// Field by field: while the garbage collector marks, a copy of the whole
+	// costs it a look at every word.
+	d.Task, d.Policy, d.Seed = q.demand.Task, frame.Policy, frame.Seed
+	d.Requests, d.CpuPredicted, d.CpuVariance = frame.Requests, frame.CpuPredicted, frame.CpuVariance
+	d.Base, d.Nodes, d.Passed, d.Refused = frame.Base, frame.Nodes, q.passed, frame.Refused
+	d.OldestReading, d.NewestReading = frame.OldestReading, frame.NewestReading
 	d.Candidates = q.shown.give()
 	d.Node = d.Candidates[0].Node
 }
@@ -49,9 +53,9 @@ func (s *State) frame(q *query, d *Decision) {
 	if c.traits.Based {
 		d.Base = c.base
 	}
-	if q.newest >= q.oldest {
-		d.OldestReading = FigureOf(max(0, q.now-q.oldest).Seconds())
-		d.NewestReading = FigureOf(max(0, q.now-q.newest).Seconds())
+	if c.newest >= c.oldest {
+		d.OldestReading = FigureOf(max(0, q.now-c.oldest).Seconds())
+		d.NewestReading = FigureOf(max(0, q.now-c.newest).Seconds())
 	}
 }
 
@@ -60,13 +64,14 @@ func (s *State) frame(q *query, d *Decision) {
 func (s *State) describe(q *query, r *ranked, into *Candidate, room []Component) (rest []Component) {
 	c := &s.columns
 	in := &into.Inputs
-	*in = c.inputs[r.slot]
-	in.ReadingAge = FigureOf(max(0, q.now-c.readAt[r.slot]).Seconds())
+	from := &c.shown[r.slot]
+	*in = from.inputs
+	in.ReadingAge = FigureOf(max(0, q.now-from.readAt).Seconds())
 	if c.traits.Grouped {
 		in.CpuGroup = c.nodes[r.slot].deviation(q.group)
 	}
 	scorers := c.scorers
-	into.Node, into.Components = c.names[r.slot], room[:len(scorers):len(scorers)]
+	into.Node, into.Components = from.name, room[:len(scorers):len(scorers)]
 	for i := range scorers {
 		w := &scorers[i]
 		cost := float32(r.key) // a cost that is no number is ranked as infinite

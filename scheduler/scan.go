@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"math"
 	"math/bits"
 )
 
@@ -9,16 +8,12 @@ import (
 // Blocks that cannot hold one of the best are only counted.
 func (s *State) scan(q *query, stale bool) {
 	c := &s.columns
-	q.oldest, q.newest = math.MaxInt64, math.MinInt64
 	q.best.reset(Shown)
 	if c.cfg.Policy.Sample > 0 {
 		q.best.reset(c.cfg.Policy.Sample)
 	}
 	s.bound(q, stale)
-	q.passes = resized(q.passes, len(c.blocks))
-	for i := range c.blocks {
-		s.count(q, i, stale)
-	}
+	s.filter(q, stale)
 	if c.cfg.Policy.Sample > 0 {
 		for i, passed := range q.passes {
 			s.draw(q, i, passed)
@@ -27,91 +22,81 @@ func (s *State) scan(q *query, stale bool) {
 		return
 	}
 	s.lead(q)
-	for i, passed := range q.passes {
-		if passed != 0 {
-			s.offerCells(q, i, passed)
+	worst := q.best.worst()
+	for i, bound := range q.bounds {
+		if !(bound > worst) && q.passes[i] != 0 {
+			s.offerCells(q, i)
+			worst = q.best.worst()
 		}
 	}
 }
 
-// count filters the nodes of a block, and notes who passed.
-func (s *State) count(q *query, i int, stale bool) {
-	c := &s.columns
-	b := &c.blocks[i]
-	if b.reread {
-		c.ages(i)
-	}
-	q.oldest, q.newest = min(q.oldest, b.oldest), max(q.newest, b.newest)
-	candidates := b.ready
-	if stale {
-		candidates = b.stale
-	}
-	q.passes[i] = s.pass(q, i, b, candidates)
-	q.passed += bits.OnesCount64(q.passes[i])
-}
+// leads is how many blocks are priced before the others.
+const leads = 4
 
-// lead prices the cells with the least bounds: after them, few others can hold
+// lead prices the blocks with the least bounds: after them, few others can hold
 // one of the best.
 func (s *State) lead(q *query) {
-	leads := [...]bounded{{bound: infinity}, {bound: infinity}, {bound: infinity}, {bound: infinity}}
-	last := len(leads) - 1
-	for cell, bound := range q.bounds {
-		if !(bound < leads[last].bound) {
+	var first [leads]bounded
+	for i := range first {
+		first[i].bound = infinity
+	}
+	for i, bound := range q.bounds {
+		if !(bound < first[leads-1].bound) || q.passes[i] == 0 {
 			continue
 		}
-		at := last
-		for at > 0 && bound < leads[at-1].bound {
-			leads[at] = leads[at-1]
+		at := leads - 1
+		for at > 0 && bound < first[at-1].bound {
+			first[at] = first[at-1]
 			at--
 		}
-		leads[at] = bounded{bound, int32(cell)}
+		first[at] = bounded{bound, int32(i)}
 	}
-	for _, l := range leads {
-		if l.bound == infinity {
-			break // there are no more cells
+	for _, f := range first {
+		if f.bound == infinity {
+			break // there are no more
 		}
-		block, shift := int(l.cell)/blockCells, l.cell%blockCells*cellSize
-		set := q.passes[block] >> shift & cellMask
-		if set == 0 || l.bound > q.best.worst() {
-			continue
+		if !(f.bound > q.best.worst()) {
+			s.offerCells(q, int(f.at))
 		}
-		s.price(q, &s.columns.blocks[block], int(l.cell)*cellSize, cellSize, set)
-		q.passes[block] &^= cellMask << shift
+		q.passes[f.at] = 0
 	}
 }
 
 // offerCells prices the cells of a block that may hold one of the best, those
 // in a row at once, and offers their nodes that passed.
-func (s *State) offerCells(q *query, i int, passed uint64) {
-	b := &s.columns.blocks[i]
+func (s *State) offerCells(q *query, i int) {
+	passed := q.passes[i]
+	bounds := s.cellBounds(q, i)
 	worst := q.best.worst()
 	from := -1
-	for k := range blockCells {
-		if passed>>(k*cellSize)&cellMask != 0 && !(q.bounds[i*blockCells+k] > worst) {
+	for k, bound := range bounds {
+		if passed>>(k*cellSize)&cellMask != 0 && !(bound > worst) {
 			if from < 0 {
 				from = k
 			}
 			continue
 		}
 		if from >= 0 {
-			s.price(q, b, i*blockSize+from*cellSize, (k-from)*cellSize, passed>>(from*cellSize))
+			s.price(q, i*blockSize+from*cellSize, (k-from)*cellSize, passed>>(from*cellSize))
 			worst, from = q.best.worst(), -1
 		}
 	}
 	if from >= 0 {
-		s.price(q, b, i*blockSize+from*cellSize, (blockCells-from)*cellSize, passed>>(from*cellSize))
+		s.price(q, i*blockSize+from*cellSize, (blockCells-from)*cellSize, passed>>(from*cellSize))
 	}
 }
 
 // cellMask has a bit for each slot of a cell.
 const cellMask = 1<<cellSize - 1
 
-// bound writes for each cell a key that no node of it that is ready is below.
+// bound writes for each block a key that no node of it that is ready is below.
 // Bounds are of ready nodes, so that for stale ones there are none.
 func (s *State) bound(q *query, stale bool) {
 	c := &s.columns
-	q.bounds = resized(q.bounds, len(c.blocks)*blockCells)
-	if stale || !c.bounded || c.cfg.Policy.Sample > 0 || len(c.blocks) < 2 {
+	q.bounds = sized(q.bounds, len(c.blocks))
+	q.free = stale || !c.bounded || c.cfg.Policy.Sample > 0
+	if q.free || len(c.blocks) < 2 {
 		for i := range q.bounds {
 			q.bounds[i] = -infinity
 		}
@@ -119,78 +104,98 @@ func (s *State) bound(q *query, stale bool) {
 	}
 	for _, span := range c.spans {
 		if span.mixed {
-			s.boundMixed(q, span.from)
+			q.bounds[span.from] = infinity
+			for _, r := range c.blocks[span.from].runs {
+				var bound [1]float64
+				s.boundSpan(q, c.lowest, span.from, r.class, bound[:])
+				q.bounds[span.from] = min(q.bounds[span.from], bound[0])
+			}
 			continue
 		}
-		for from := span.from * blockCells; from < span.to*blockCells; from += blockSize {
-			s.boundSpan(q, from, min(from+blockSize, span.to*blockCells), span.class)
+		for from := span.from; from < span.to; from += blockSize {
+			s.boundSpan(q, c.lowest, from, span.class, q.bounds[from:min(from+blockSize, span.to)])
 		}
 	}
 }
 
-// boundMixed writes the bounds of the cells of a block of several classes: a
-// cell with more than one has the least of theirs.
-func (s *State) boundMixed(q *query, block int) {
-	var bounds [blockCells]float64
-	for i := range bounds {
-		bounds[i] = infinity
+// cellBounds returns for each cell of a block what bound does for the block. A
+// cell of several classes has the least of theirs.
+func (s *State) cellBounds(q *query, i int) (bounds [blockCells]float64) {
+	q.parted++
+	if q.free {
+		for k := range bounds {
+			bounds[k] = -infinity
+		}
+		return bounds
 	}
-	first := block * blockCells
-	for _, r := range s.columns.blocks[block].runs {
+	c := &s.columns
+	runs, first := c.blocks[i].runs, i*blockCells
+	if len(runs) == 1 {
+		s.boundSpan(q, c.least, first, runs[0].class, bounds[:])
+		return bounds
+	}
+	for k := range bounds {
+		bounds[k] = infinity
+	}
+	for _, r := range runs {
 		from, to := int(r.from)/cellSize, int(r.to-1)/cellSize+1
-		s.boundSpan(q, from, to, r.class)
+		var own [blockCells]float64
+		s.boundSpan(q, c.least, from, r.class, own[:to-from])
 		for cell := from; cell < to; cell++ {
-			bounds[cell-first] = min(bounds[cell-first], q.bounds[cell])
+			bounds[cell-first] = min(bounds[cell-first], own[cell-from])
 		}
 	}
-	copy(q.bounds[first:], bounds[:])
+	return bounds
 }
 
 // rounding is more than sums and logarithms of scores can be off by.
 const rounding = 1e-9
 
-// boundSpan writes the bounds of up to blockSize cells of one class.
-func (s *State) boundSpan(q *query, from, to int, class int32) {
+// boundSpan writes the bounds of up to blockSize cells, or blocks, of one class
+// from one on, of which these are the least terms.
+func (s *State) boundSpan(q *query, least [][len(Terms{})][]float32, from int, class int32, bounds []float64) {
 	c := &s.columns
-	ranged := c.classes[class].ranged()
+	ranged := c.classes[class].ranged
 	if ranged && !c.trended {
-		for i := range q.bounds[from:to] {
-			q.bounds[from+i] = -infinity
+		for i := range bounds {
+			bounds[i] = -infinity
 		}
 		return
 	}
 	s.factors(q, class)
-	q.columns.Group = none[:to-from]
+	many := len(bounds)
+	q.columns.Group = none[:many]
 	for k, scorer := range c.scorers {
 		for t := range q.columns.Term {
-			q.columns.Term[t] = c.least[k][t][from:to]
+			q.columns.Term[t] = least[k][t][from : from+many]
 		}
 		if bounder, is := scorer.Scorer.(Bounder); is {
-			bounder.Bounds(&q.columns, &q.factors[k][class], q.costs[k][:to-from])
+			bounder.Bounds(&q.columns, &q.factors[k][class], q.costs[k][:many])
 		} else {
-			scorer.Costs(&q.columns, &q.factors[k][class], q.costs[k][:to-from])
+			scorer.Costs(&q.columns, &q.factors[k][class], q.costs[k][:many])
 		}
 		if ranged {
-			atMost(q.costs[k][:to-from])
+			atMost(q.costs[k][:many])
 		}
 	}
-	if len(c.terms) == 1 {
-		for i, cost := range q.costs[0][:to-from] {
-			q.bounds[from+i] = -infinity // where the cost is no number
-			if cost == cost {
-				q.bounds[from+i] = float64(cost)
-			}
+	if len(c.terms) > 1 {
+		for i := range bounds {
+			bounds[i] = c.key(q, i) - rounding
 		}
 		return
 	}
-	for i := range q.bounds[from:to] {
-		q.bounds[from+i] = c.key(q, i) - rounding
+	for i, cost := range q.costs[0][:many] {
+		bound := float64(cost)
+		if bound != bound {
+			bound = -infinity
+		}
+		bounds[i] = bound
 	}
 }
 
 // costs reckons what so many nodes of one block cost: of those in q.rough, what
 // they cost at least.
-func (s *State) costs(q *query, b *block, start, many int) {
+func (s *State) costs(q *query, start, many int) {
 	c := &s.columns
 	q.priced += many
 	q.rough = 0
@@ -198,14 +203,14 @@ func (s *State) costs(q *query, b *block, start, many int) {
 	if c.traits.Grouped {
 		groups = q.groupsOf(c, start, many)
 	}
-	for _, r := range b.runs {
+	for _, r := range c.blocks[start/blockSize].runs {
 		from, to := max(int(r.from), start), min(int(r.to), start+many)
 		if from >= to {
 			continue
 		}
 		s.factors(q, r.class)
 		q.columns.Group = groups[from-start : to-start]
-		ranged := c.classes[r.class].ranged()
+		ranged := c.classes[r.class].ranged
 		if ranged {
 			q.rough |= (1<<(to-from) - 1) << (from - start)
 		}
@@ -251,8 +256,8 @@ func (q *query) groupsOf(c *columns, start, many int) []float32 {
 
 // price reckons what so many nodes of one block cost, and offers those that
 // passed.
-func (s *State) price(q *query, b *block, from, many int, passed uint64) {
-	s.costs(q, b, from, many)
+func (s *State) price(q *query, from, many int, passed uint64) {
+	s.costs(q, from, many)
 	c := &s.columns
 	if len(c.terms) > 1 {
 		for set := passed & (1<<many - 1); set != 0; set &= set - 1 {
