@@ -16,7 +16,6 @@ import (
 )
 
 func main() {
-	divert()
 	// Never given back: a second signal, while the program ends by the first,
 	// must not make a death by signal of its exit status.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -34,7 +34,6 @@ var buildCube = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	divert()
 	code := m.Run()
 	if path, err := buildCube(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))

@@ -1,25 +1,23 @@
 package process
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/containerd/cgroups/v3"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
 // hierarchy is where the cgroups of runs are made: below one parent.
 type hierarchy interface {
 	// group names the cgroup of a run; it is not made yet.
-	group(name string) *group
+	group(name string) *supervise.Group
 	// remove deletes the parent, unless there are groups in it.
 	remove()
 	// parent is the parent's path, of the memory controller on v1.
@@ -31,93 +29,29 @@ type hierarchy interface {
 func newHierarchy(parent string) (hierarchy, error) {
 	switch cgroups.Mode() {
 	case cgroups.Unified:
-		return newHierarchy2(mountpoint, parent, []string{"cpu", "memory"})
+		return newHierarchy2(supervise.Mountpoint, parent, []string{"cpu", "memory"})
 	case cgroups.Legacy, cgroups.Hybrid:
-		return newHierarchy1(mountpoint, parent)
+		return newHierarchy1(supervise.Mountpoint, parent)
 	}
-	return nil, errors.New("no cgroups are mounted at " + mountpoint)
+	return nil, errors.New("no cgroups are mounted at " + supervise.Mountpoint)
 }
 
-// mountpoint is where every distribution mounts cgroups, and the one place
-// that the cgroups library looks at.
-const mountpoint = "/sys/fs/cgroup"
-
-// group is the cgroup of one run. It is written into the run's record, and
-// told to the supervisor. It holds nothing open.
-type group struct {
-	Version int // 1 or 2
-	Mount   string
-	// Paths are below Mount/<controller> for v1, below Mount for v2, whose
-	// only key is "".
-	Paths map[string]string
-}
-
-// make makes the group, with its limits; on an error it leaves none behind.
-func (g *group) make(limits *specs.LinuxResources) error {
+// makeGroup makes the run's group, with its limits; on an error it leaves none
+// behind. A run without a group has nil.
+func makeGroup(g *supervise.Group, limits *specs.LinuxResources) error {
 	var err error
 	switch {
 	case g == nil:
 		return nil
 	case g.Version == 1:
-		err = g.make1(limits)
+		err = make1(g, limits)
 	default:
-		err = g.make2(limits)
+		err = make2(g, limits)
 	}
 	if err != nil {
-		return fmt.Errorf("the cgroup of the run cannot be made: %w", errors.Join(err, g.remove()))
+		return fmt.Errorf("the cgroup of the run cannot be made: %w", errors.Join(err, g.Remove()))
 	}
 	return nil
-}
-
-// start starts the command inside the group, from its first instruction on. own
-// is this process' group, which v1 needs; nil has it looked up.
-func (g *group) start(cmd *exec.Cmd, own *group) error {
-	switch {
-	case g == nil:
-		return cmd.Start()
-	case g.Version == 1:
-		return g.start1(cmd, own)
-	}
-	return g.start2(cmd)
-}
-
-// kill sends SIGKILL to every process in the group and below it.
-func (g *group) kill() error {
-	switch {
-	case g == nil:
-		return nil
-	case g.Version == 1:
-		return g.kill1()
-	}
-	return g.kill2()
-}
-
-// remove deletes the group, which has to be empty; one that is not there is no
-// error.
-func (g *group) remove() error {
-	switch {
-	case g == nil:
-		return nil
-	case g.Version == 1:
-		return g.remove1()
-	}
-	return g.remove2()
-}
-
-// oomKilled reports whether the kernel killed a process of the group because
-// the group was at its memory limit.
-func (g *group) oomKilled() bool {
-	var kills float64
-	var err error
-	switch {
-	case g == nil:
-		return false
-	case g.Version == 1:
-		kills, err = readKey(g.file1("memory", "memory.oom_control"), "oom_kill")
-	default:
-		kills, err = readKey(g.file2("memory.events"), "oom_kill")
-	}
-	return err == nil && kills > 0
 }
 
 // limitsOf is what the task asked for, in the words of the cgroups library.
@@ -144,22 +78,6 @@ func limitsOf(t *task.Task) *specs.LinuxResources {
 		limits.Memory = &specs.LinuxMemory{Limit: &limit, Swap: &limit}
 	}
 	return limits
-}
-
-// readKey returns the number after the key in a file of "key number" lines.
-func readKey(path, key string) (float64, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close() //nolint:errcheck // only read
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		if name, value, found := strings.Cut(lines.Text(), " "); found && name == key {
-			return strconv.ParseFloat(value, 64)
-		}
-	}
-	return 0, errors.Join(lines.Err(), fmt.Errorf("%s has no line %s", path, key))
 }
 
 // probe makes a child of the directory and removes it: the right to make

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +12,8 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cube/worker/process/supervise"
 )
 
 // leaf is the cgroup beside the parent of the runs that the worker moves
@@ -133,74 +134,35 @@ func (h *hierarchy2) remove() {
 	_ = unix.Rmdir(filepath.Join(h.mount, h.path))
 }
 
-func (h *hierarchy2) group(name string) *group {
-	return &group{Version: 2, Mount: h.mount, Paths: map[string]string{"": filepath.Join(h.path, name)}}
+func (h *hierarchy2) group(name string) *supervise.Group {
+	return &supervise.Group{Version: 2, Mount: h.mount, Paths: map[string]string{"": filepath.Join(h.path, name)}}
 }
 
-func (g *group) make2(limits *specs.LinuxResources) error {
-	if err := os.MkdirAll(g.file2(""), 0o755); err != nil {
+func make2(g *supervise.Group, limits *specs.LinuxResources) error {
+	if err := os.MkdirAll(g.File("", ""), 0o755); err != nil {
 		return err
 	}
-	return g.limit2(limits)
+	return limit2(g, limits)
 }
 
 // limit2 writes the limits, of the controllers that there are.
-func (g *group) limit2(limits *specs.LinuxResources) error {
-	manager, err := g.manager2()
+func limit2(g *supervise.Group, limits *specs.LinuxResources) error {
+	manager, err := cgroup2.Load(g.Paths[""], cgroup2.WithMountpoint(g.Mount))
 	if err != nil {
 		return err
 	}
 	resources := cgroup2.ToResources(limits)
-	if _, err := os.Stat(g.file2("cpu.max")); err != nil {
+	if _, err := os.Stat(g.File("", "cpu.max")); err != nil {
 		resources.CPU = nil
 	}
-	if _, err := os.Stat(g.file2("memory.max")); err != nil {
+	if _, err := os.Stat(g.File("", "memory.max")); err != nil {
 		resources.Memory = nil
 	}
 	if resources.Memory != nil {
 		// Only where the kernel counts swap can it be limited.
-		if _, err := os.Stat(g.file2("memory.swap.max")); err != nil {
+		if _, err := os.Stat(g.File("", "memory.swap.max")); err != nil {
 			resources.Memory.Swap = nil
 		}
 	}
 	return manager.Update(resources)
-}
-
-func (g *group) manager2() (*cgroup2.Manager, error) {
-	return cgroup2.Load(g.Paths[""], cgroup2.WithMountpoint(g.Mount))
-}
-
-func (g *group) file2(name string) string { return filepath.Join(g.Mount, g.Paths[""], name) }
-
-// start2 forks into the group (CLONE_INTO_CGROUP).
-func (g *group) start2(cmd *exec.Cmd) error {
-	dir, err := os.Open(g.file2(""))
-	if err != nil {
-		return fmt.Errorf("the run's cgroup: %w", err)
-	}
-	defer dir.Close() //nolint:errcheck // only a handle
-	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
-	return cmd.Start()
-}
-
-func (g *group) kill2() error {
-	if _, err := os.Stat(g.file2("")); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	manager, err := g.manager2()
-	if err == nil {
-		err = manager.Kill()
-	}
-	return ignore(err, os.ErrNotExist)
-}
-
-func (g *group) remove2() error {
-	if _, err := os.Stat(g.file2("")); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	manager, err := g.manager2()
-	if err == nil {
-		err = manager.Delete()
-	}
-	return err
 }

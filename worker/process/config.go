@@ -8,6 +8,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"cube/worker/process/supervise"
 )
 
 // Config is what a Runtime is made of. Only Dir has to be set.
@@ -27,7 +29,7 @@ type Config struct {
 	LogFiles int
 	// Limits are resource limits (rlimits) of every task. Nil is
 	// DefaultLimits; what is not in it is as the worker has it.
-	Limits []Limit
+	Limits []supervise.Limit
 	// Starts bounds how many starts are under way at the same time; 0 is 8
 	// for each CPU.
 	Starts int
@@ -38,12 +40,6 @@ type Config struct {
 	program string
 }
 
-// Limit is one resource limit, as of setrlimit(2).
-type Limit struct {
-	Resource   int // unix.RLIMIT_*
-	Soft, Hard uint64
-}
-
 // What a Config that says nothing gets.
 const (
 	DefaultCgroupParent = "cube"
@@ -52,8 +48,8 @@ const (
 )
 
 // DefaultLimits keeps tasks from writing core dumps unless they ask for them.
-func DefaultLimits() []Limit {
-	return []Limit{{Resource: unix.RLIMIT_CORE, Soft: 0, Hard: unix.RLIM_INFINITY}}
+func DefaultLimits() []supervise.Limit {
+	return []supervise.Limit{{Resource: unix.RLIMIT_CORE, Soft: 0, Hard: unix.RLIM_INFINITY}}
 }
 
 // withDefaults checks the configuration and fills in what it leaves open.

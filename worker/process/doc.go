@@ -8,16 +8,9 @@
 // child subreaper. It starts the task, takes its output, reaps what the task
 // leaves behind, writes down how it ended, and goes. It outlives a crash of
 // the worker; a restarted worker finds it by its record and waits for it by a
-// pidfd. A program that uses this package diverts to it as its first act:
-//
-//	func main() {
-//		if process.IsSupervisor() {
-//			process.Supervise() // does not return
-//		}
-//		…
-//	}
-//
-// and so does the TestMain of a package whose tests start processes.
+// pidfd. The package supervise is that supervisor: a program that imports this one
+// becomes one, before its main function is called, when it is started by that
+// name. So does the test program of a package whose tests start processes.
 //
 // One supervisor is kept ready for the next run, since most of what a start takes
 // is the start of the program itself. It knows of no run until it is given one,
@@ -62,6 +55,6 @@
 // Linux 5.10 or later (pidfd polling).
 //
 // In this room belongs what runs and watches processes; it is the only one
-// that imports os/exec. Of Cube it imports worker, worker/task and
-// collector/cgroup.
+// that imports os/exec. Of Cube it imports worker, worker/task, worker/process/supervise
+// and collector/cgroup.
 package process

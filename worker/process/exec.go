@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 var _ worker.Execer = (*Runtime)(nil)
@@ -42,7 +43,7 @@ func (rt *Runtime) Exec(ctx context.Context, key worker.Key, command []string) (
 	// would be that of the command (PR_SET_PDEATHSIG), which is meant for
 	// the end of the worker.
 	err = onSideThread(func() error {
-		err := r.record.Cgroup.start(cmd, nil)
+		err := r.record.Cgroup.Start(cmd.SysProcAttr, nil, cmd.Start)
 		if err != nil && cmd.Process != nil {
 			// It runs, but this thread is in the wrong cgroup.
 			return errors.Join(err, cmd.Cancel(), ignoreExit(cmd.Wait()))
@@ -56,7 +57,7 @@ func (rt *Runtime) Exec(ctx context.Context, key worker.Key, command []string) (
 		return 0, fmt.Errorf("the command %q did not end in time: %w", command[0], ctx.Err())
 	}
 	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
-		return exitCode(unix.WaitStatus(failed.Sys().(syscall.WaitStatus))), nil
+		return supervise.ExitCode(unix.WaitStatus(failed.Sys().(syscall.WaitStatus))), nil
 	}
 	return 0, err
 }
@@ -71,14 +72,14 @@ func (r *run) beside(ctx context.Context, command []string) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("the environment of run %s cannot be read: %w", r.record.Key, plain(err))
 	}
 	// After, so that it was that process whose environment was read.
-	if start, err := startTime(r.started.Task.PID); err != nil || start != r.started.Task.Start {
+	if start, err := supervise.StartTime(r.started.Task.PID); err != nil || start != r.started.Task.Start {
 		return nil, fmt.Errorf("run %s is ending; no command can be run beside it", r.record.Key)
 	}
-	if err := closeAllOnExec(); err != nil {
+	if err := supervise.CloseAllOnExec(); err != nil {
 		return nil, fmt.Errorf("descriptors cannot be kept from the command %q: %w", command[0], err)
 	}
 	env := strings.FieldsFunc(string(environ), func(c rune) bool { return c == 0 })
-	path, err := findProgram(command[0], lookup(env, "PATH"))
+	path, err := findProgram(command[0], supervise.Lookup(env, "PATH"))
 	if err != nil {
 		return nil, fmt.Errorf("the command %q cannot be started: %w", command[0], err)
 	}
@@ -88,6 +89,15 @@ func (r *run) beside(ctx context.Context, command []string) (*exec.Cmd, error) {
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	return cmd, nil
+}
+
+// plain takes off what os and os/exec wrap an error in: the message names the
+// command already.
+func plain(err error) error {
+	if wrapped := (*exec.Error)(nil); errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return supervise.Plain(err)
 }
 
 // environOf reads the environment of a run's first process, which is never empty:
@@ -103,7 +113,7 @@ func environOf(ctx context.Context, pid int) ([]byte, error) {
 		if err != nil || len(environ) > 0 {
 			return environ, err
 		}
-		if _, err := startTime(pid); err != nil {
+		if _, err := supervise.StartTime(pid); err != nil {
 			return nil, err
 		}
 		select {

@@ -116,7 +116,7 @@ func TestExecManyAtATime(t *testing.T) {
 	}
 	g := rt.find(r.Key).record.Cgroup
 	for _, controller := range []string{"cpu", "memory"} {
-		procs, err := os.ReadFile(g.file1(controller, "cgroup.procs"))
+		procs, err := os.ReadFile(g.File(controller, "cgroup.procs"))
 		if g.Version == 1 && (err != nil || strings.TrimSpace(string(procs)) != fmt.Sprint(pidOf(t, r))) {
 			t.Errorf("in the task's %s cgroup: %q, %v", controller, procs, err)
 		}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
@@ -192,7 +194,7 @@ func TestStartThatIsCutShortLeavesNothing(t *testing.T) {
 		} else if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("after %v: %v", after, err)
 		}
-		var g *group
+		var g *supervise.Group
 		if rt.cgroups != nil {
 			g = rt.cgroups.group(key.String())
 		}
@@ -212,14 +214,15 @@ func noStrays(t *testing.T, key worker.Key) {
 // strays are the PIDs and names of the processes that carry the key.
 func strays(t *testing.T, key worker.Key) []string {
 	t.Helper()
-	all, err := allProcesses()
+	all, err := supervise.Processes()
 	if err != nil {
 		t.Error(err)
 	}
 	var left []string
 	for _, stat := range all {
-		if stat.State != "Z" && isStray(stat, key.String(), nil) {
-			left = append(left, fmt.Sprintf("%d (%s)", stat.PID, stat.Comm))
+		if !stat.Zombie && isStray(stat, key.String(), nil) {
+			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", stat.PID))
+			left = append(left, fmt.Sprintf("%d (%s)", stat.PID, bytes.TrimSpace(name)))
 		}
 	}
 	return left
@@ -233,8 +236,8 @@ func TestRunsOfAnEarlierBootHaveEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The PID is that of a living process: this one.
-	was := runRecord{Version: recordVersion, Key: key, Supervisor: identity{BootID: "an earlier one", PID: os.Getpid(), Start: 1}, Created: time.Now()}
-	if err := writeRecord(path, runFile, was, true); err != nil {
+	was := runRecord{Version: supervise.RecordVersion, Key: key, Supervisor: supervise.Identity{BootID: "an earlier one", PID: os.Getpid(), Start: 1}, Created: time.Now()}
+	if err := supervise.WriteRecord(path, supervise.RunFile, was, true); err != nil {
 		t.Fatal(err)
 	}
 	rt := newRuntime(t, Config{Dir: dir})
@@ -245,7 +248,7 @@ func TestRunsOfAnEarlierBootHaveEnded(t *testing.T) {
 
 func TestAnotherProcessWithThePIDIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
-	bootID, err := readBootID()
+	bootID, err := supervise.BootID()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,9 +259,9 @@ func TestAnotherProcessWithThePIDIsLeftAlone(t *testing.T) {
 	}
 	stranger := startCommand(t, newRuntime(t, Config{}), "sleep", "1000")
 	pid := pidOf(t, stranger)
-	was := runRecord{Version: recordVersion, Key: key, Supervisor: identity{BootID: bootID, PID: pid, Start: 1}, Created: time.Now()}
-	started := startedRecord{Version: recordVersion, Task: identity{BootID: bootID, PID: pid, Start: 1}, Time: time.Now()}
-	if err := errors.Join(writeRecord(path, runFile, was, true), writeRecord(path, startedFile, started, true)); err != nil {
+	was := runRecord{Version: supervise.RecordVersion, Key: key, Supervisor: supervise.Identity{BootID: bootID, PID: pid, Start: 1}, Created: time.Now()}
+	started := supervise.Started{Version: supervise.RecordVersion, Task: supervise.Identity{BootID: bootID, PID: pid, Start: 1}, Time: time.Now()}
+	if err := errors.Join(supervise.WriteRecord(path, supervise.RunFile, was, true), supervise.WriteRecord(path, supervise.StartedFile, started, true)); err != nil {
 		t.Fatal(err)
 	}
 	rt := newRuntime(t, Config{Dir: dir})

@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"golang.org/x/sys/unix"
 
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
@@ -51,7 +52,7 @@ func TestMemoryLimitKillsAndSaysSo(t *testing.T) {
 // that nothing but their limits holds them up.
 func preferTests(t *testing.T, rt *Runtime) {
 	t.Helper()
-	file, most := filepath.Join(mountpoint, rt.CgroupParent(), "cpu.weight"), "10000"
+	file, most := filepath.Join(supervise.Mountpoint, rt.CgroupParent(), "cpu.weight"), "10000"
 	if v1, is := rt.cgroups.(*hierarchy1); is {
 		file, most = filepath.Join(v1.mount, "cpu", v1.parents["cpu"], "cpu.shares"), "262144"
 	}
@@ -134,7 +135,7 @@ func TestCgroup2KillsWhatEscapes(t *testing.T) {
 	r := start(t, rt, &task.Task{Command: []string{"sh", "-c", escape + "exec sleep 1000"}, Cpu: 1, Memory: 64 << 20})
 	g := rt.find(r.Key).record.Cgroup
 	escaped := firstLines(t, rt, r.Key, 2)
-	procs, err := os.ReadFile(g.file2("cgroup.procs"))
+	procs, err := os.ReadFile(g.File("", "cgroup.procs"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,17 +154,17 @@ func TestCgroup2KillsWhatEscapes(t *testing.T) {
 	for _, pid := range escaped {
 		eventually(t, "the end of "+pid, func() bool { return !alive(atoi(t, pid)) })
 	}
-	if _, err := os.Stat(g.file2("")); !os.IsNotExist(err) {
+	if _, err := os.Stat(g.File("", "")); !os.IsNotExist(err) {
 		t.Errorf("the group is there: %v", err)
 	}
 }
 
 // mount2 is where cgroup v2 is mounted, with or beside v1.
 func mount2() string {
-	if _, err := os.Stat(filepath.Join(mountpoint, "cgroup.controllers")); err != nil {
-		return filepath.Join(mountpoint, "unified")
+	if _, err := os.Stat(filepath.Join(supervise.Mountpoint, "cgroup.controllers")); err != nil {
+		return filepath.Join(supervise.Mountpoint, "unified")
 	}
-	return mountpoint
+	return supervise.Mountpoint
 }
 
 // A service of systemd's, as it delegates one: the worker in the service's own
@@ -254,7 +255,7 @@ func TestCgroup2WritesLimits(t *testing.T) {
 	if h.parent() != "/cube" {
 		t.Errorf("the parent is %s", h.parent())
 	}
-	if err := h.group("run").make(limitsOf(&task.Task{Cpu: 0.25, Memory: 64 << 20})); err != nil {
+	if err := makeGroup(h.group("run"), limitsOf(&task.Task{Cpu: 0.25, Memory: 64 << 20})); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
@@ -298,7 +299,7 @@ func TestLimitsOfATask(t *testing.T) {
 }
 
 func TestResourceLimitsHold(t *testing.T) {
-	rt := newRuntime(t, Config{Limits: []Limit{
+	rt := newRuntime(t, Config{Limits: []supervise.Limit{
 		{Resource: unix.RLIMIT_NOFILE, Soft: 64, Hard: 128}, {Resource: unix.RLIMIT_FSIZE, Soft: 1 << 20, Hard: 1 << 20},
 	}})
 	// A file of 2 MiB is cut at its limit, and what writes it is killed: SIGXFSZ.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 // logRecord is one record of a file of output.
@@ -61,7 +62,7 @@ func logNumbers(dir string) ([]int, error) {
 	}
 	var numbers []int
 	for _, entry := range entries {
-		if n, is := parseLogNumber(entry.Name()); is {
+		if n, is := supervise.ParseLogNumber(entry.Name()); is {
 			numbers = append(numbers, n)
 		}
 	}
@@ -81,7 +82,7 @@ func tailPosition(dir string, numbers []int, opts worker.LogOptions) (logPositio
 	missing := opts.Tail
 	at := logPosition{number: numbers[len(numbers)-1]}
 	for i := len(numbers) - 1; i >= 0; i-- {
-		data, err := os.ReadFile(logPath(dir, numbers[i]))
+		data, err := os.ReadFile(supervise.LogPath(dir, numbers[i]))
 		if os.IsNotExist(err) {
 			break // deleted meanwhile, and so are the older ones
 		}

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 // Logs returns the output as the task wrote it, both streams in the order in
@@ -180,7 +181,7 @@ func (l *logReader) open(number int) error {
 		_ = l.file.Close()
 		l.file = nil
 	}
-	file, err := os.Open(logPath(l.dir, number))
+	file, err := os.Open(supervise.LogPath(l.dir, number))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // deleted meanwhile: the next step finds a later one
 	}

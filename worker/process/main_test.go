@@ -24,9 +24,6 @@ import (
 
 // The test binary is the supervisor of some tests' runs, and their task.
 func TestMain(m *testing.M) {
-	if IsSupervisor() {
-		Supervise()
-	}
 	if len(os.Args) == 4 && os.Args[1] == "test-worker" {
 		os.Exit(testWorker(os.Args[2], os.Args[3]))
 	}

@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 func TestLogsKeepTheStreamsApart(t *testing.T) {
@@ -103,7 +103,7 @@ func TestOutputIsRotatedAndFollowedThroughIt(t *testing.T) {
 		t.Errorf("kept files %v, %v; want %d", kept, err, files)
 	}
 	for _, n := range kept {
-		info, err := os.Stat(logPath(filepath.Join(rt.runs, r.Key.String()), n))
+		info, err := os.Stat(supervise.LogPath(filepath.Join(rt.runs, r.Key.String()), n))
 		if err != nil || info.Size() > size {
 			t.Errorf("file %d: %v, %v; want at most %d bytes", n, info.Size(), err, size)
 		}
@@ -117,7 +117,7 @@ func TestOutputIsRotatedAndFollowedThroughIt(t *testing.T) {
 
 func TestLongLinesComeBackWhole(t *testing.T) {
 	rt := newRuntime(t, Config{})
-	for _, n := range []int{maxLine - 1, maxLine, maxLine + 1, 3*maxLine + 7} {
+	for _, n := range []int{supervise.MaxLine - 1, supervise.MaxLine, supervise.MaxLine + 1, 3*supervise.MaxLine + 7} {
 		r := startCommand(t, rt, "sh", "-c", fmt.Sprintf(`head -c %d /dev/zero | tr '\0' x; echo; echo next`, n))
 		wait(t, rt, r.Key)
 		if got, want := logs(t, rt, r.Key, allLogs), strings.Repeat("x", n)+"\nnext\n"; got != want {
@@ -149,46 +149,12 @@ func TestFollowingEndsWithItsReader(t *testing.T) {
 	}
 }
 
-func TestLogWriterDropsWhatADiskRefuses(t *testing.T) {
-	dir := t.TempDir()
-	w, err := newLogWriter(dir, 1<<20, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := w.file
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.copy("stdout", strings.NewReader("kept\n"))
-	w.file = full
-	w.copy("stdout", strings.NewReader("lost\n"))
-	w.file = good
-	w.copy("stdout", strings.NewReader("kept too\n"))
-	if err := w.wait(0); err == nil || !strings.Contains(err.Error(), "no space") {
-		t.Errorf("the end says %v; want how much was lost and why", err)
-	}
-	data, err := os.ReadFile(logPath(dir, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var texts []string
-	for line := range bytes.Lines(data) {
-		if r, ok := parseLogRecord(bytes.TrimSuffix(line, []byte{'\n'})); ok {
-			texts = append(texts, string(r.text))
-		}
-	}
-	if !slices.Equal(texts, []string{"kept", "kept too"}) {
-		t.Errorf("on disk: %q", texts)
-	}
-}
-
 func FuzzLogs(f *testing.F) {
 	f.Add([]byte("2026-01-02T03:04:05.000000006Z stdout F text\n2026-01-02T03:04:05.000000006Z stderr P te"), 1)
 	f.Add([]byte("stdout F\n\n x stdout P \n x stdout F end\n"), 0)
 	f.Fuzz(func(t *testing.T, file []byte, tail int) {
 		dir := t.TempDir()
-		if err := os.WriteFile(logPath(dir, 1), file, 0o600); err != nil {
+		if err := os.WriteFile(supervise.LogPath(dir, 1), file, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		opts := worker.LogOptions{Tail: max(tail, 0)}
@@ -206,15 +172,15 @@ func FuzzLogs(f *testing.F) {
 func FuzzOutputComesBack(f *testing.F) {
 	f.Add([]byte("a\nb"), 1)
 	f.Add([]byte("\n\n\r\n\x00"), 3)
-	f.Add(bytes.Repeat([]byte("long"), maxLine), 100)
+	f.Add(bytes.Repeat([]byte("long"), supervise.MaxLine), 100)
 	f.Fuzz(func(t *testing.T, text []byte, size int) {
 		dir := t.TempDir()
-		w, err := newLogWriter(dir, int64(uint16(size))+256, 1<<20)
+		w, err := supervise.NewLogWriter(dir, int64(uint16(size))+256, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.copy("stdout", bytes.NewReader(text))
-		if err := w.wait(0); err != nil {
+		w.Copy("stdout", bytes.NewReader(text))
+		if err := w.Wait(0); err != nil {
 			t.Fatal(err)
 		}
 		l := &logReader{dir: dir, opts: allLogs, ctx: t.Context(), cancel: func() {}, end: func() {}}

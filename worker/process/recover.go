@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 // findRuns finds the runs of an earlier worker. It is called before anything
@@ -43,32 +44,32 @@ func (rt *Runtime) findRuns() error {
 func (rt *Runtime) recoverRun(key worker.Key) (*run, error) {
 	r := &run{dir: filepath.Join(rt.runs, key.String()), done: make(chan struct{})}
 	var err error
-	r.record, err = readRecord[runRecord](r.dir, runFile)
+	r.record, err = supervise.ReadRecord[runRecord](r.dir, supervise.RunFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		// The worker died before the supervisor was told anything.
-		return nil, errors.Join(settled(r.dir), discard(r.dir))
+		return nil, errors.Join(settled(r.dir), supervise.Discard(r.dir))
 	}
 	if err == nil && r.record.Key != key {
 		err = fmt.Errorf("its record is that of run %s", r.record.Key)
 	}
 	if err == nil {
-		r.supervisor, err = r.record.Supervisor.open(rt.bootID)
-		err = ignore(err, errGone)
+		r.supervisor, err = r.record.Supervisor.Open(rt.bootID)
+		err = ignore(err, supervise.ErrGone)
 	}
 	if err == nil {
 		err = rt.readStarted(r)
 	}
 	switch {
-	case errors.Is(err, errVersion):
+	case errors.Is(err, supervise.ErrVersion):
 		return nil, err
 	case err != nil:
 		return rt.abandon(r, key, err)
 	case r.started == nil && vanished(r.dir):
 		// The worker died before it had given the whole order.
 		if r.supervisor != nil {
-			err = r.supervisor.close()
+			err = r.supervisor.Close()
 		}
-		return nil, errors.Join(err, discard(r.dir))
+		return nil, errors.Join(err, supervise.Discard(r.dir))
 	}
 	if r.supervisor == nil {
 		exit, err := rt.conclude(r)
@@ -90,7 +91,7 @@ const startTimeout = 5 * time.Second
 // the run is taken without.
 func (rt *Runtime) readStarted(r *run) error {
 	read := func() error {
-		started, err := readRecord[startedRecord](r.dir, startedFile)
+		started, err := supervise.ReadRecord[supervise.Started](r.dir, supervise.StartedFile)
 		if err == nil {
 			r.started = &started
 		}
@@ -110,8 +111,8 @@ func (rt *Runtime) readStarted(r *run) error {
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer cancel()
-	if supervisor, err := r.record.Supervisor.open(rt.bootID); err == nil {
-		watching.Go(func() { defer cancel(); _ = supervisor.waitContext(ctx) })
+	if supervisor, err := r.record.Supervisor.Open(rt.bootID); err == nil {
+		watching.Go(func() { defer cancel(); _ = supervisor.WaitContext(ctx) })
 	} else {
 		cancel()
 	}
@@ -129,7 +130,7 @@ func (rt *Runtime) readStarted(r *run) error {
 
 // vanished reports whether a run is on record no more.
 func vanished(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, runFile))
+	_, err := os.Stat(filepath.Join(dir, supervise.RunFile))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -137,7 +138,7 @@ func vanished(dir string) bool {
 // The files are left as they are until it is removed.
 func (rt *Runtime) abandon(r *run, key worker.Key, why error) (*run, error) {
 	if r.supervisor != nil {
-		if err := errors.Join(r.supervisor.signal(unix.SIGKILL), r.supervisor.close()); err != nil {
+		if err := errors.Join(r.supervisor.Signal(unix.SIGKILL), r.supervisor.Close()); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +146,7 @@ func (rt *Runtime) abandon(r *run, key worker.Key, why error) (*run, error) {
 	if rt.cgroups != nil {
 		r.record.Cgroup = rt.cgroups.group(key.String())
 	}
-	err := errors.Join(r.record.Cgroup.kill(), killStrays(rt.ctx, key.String(), nil), r.record.Cgroup.remove())
+	err := errors.Join(r.record.Cgroup.Kill(), killStrays(rt.ctx, key.String(), nil), r.record.Cgroup.Remove())
 	if err != nil {
 		rt.config.Log.Error("A run has ended and left something behind", "run", key, "err", err)
 	}

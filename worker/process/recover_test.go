@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 // startUnderWay makes what a worker leaves that dies right after it has given
@@ -34,19 +35,19 @@ func startUnderWay(t *testing.T) (dir, path string, key worker.Key, supervisor *
 		_ = input.Close()
 		_ = supervisor.Wait()
 	})
-	bootID, err := readBootID()
+	bootID, err := supervise.BootID()
 	if err != nil {
 		t.Fatal(err)
 	}
-	since, err := startTime(supervisor.Process.Pid)
+	since, err := supervise.StartTime(supervisor.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
 	record := runRecord{
-		Version: recordVersion, Key: key, Created: time.Now(),
-		Supervisor: identity{BootID: bootID, PID: supervisor.Process.Pid, Start: since},
+		Version: supervise.RecordVersion, Key: key, Created: time.Now(),
+		Supervisor: supervise.Identity{BootID: bootID, PID: supervisor.Process.Pid, Start: since},
 	}
-	if err := writeRecord(path, runFile, record, true); err != nil {
+	if err := supervise.WriteRecord(path, supervise.RunFile, record, true); err != nil {
 		t.Fatal(err)
 	}
 	return dir, path, key, supervisor, func() { _ = input.Close() }
@@ -54,13 +55,13 @@ func startUnderWay(t *testing.T) (dir, path string, key worker.Key, supervisor *
 
 func TestStartUnderWayIsWaitedFor(t *testing.T) {
 	dir, path, key, supervisor, end := startUnderWay(t)
-	bootID, err := readBootID()
+	bootID, err := supervise.BootID()
 	if err != nil {
 		t.Fatal(err)
 	}
-	started := startedRecord{Version: recordVersion, Time: time.Now(), Task: identity{BootID: bootID, PID: supervisor.Process.Pid, Start: 1}}
+	started := supervise.Started{Version: supervise.RecordVersion, Time: time.Now(), Task: supervise.Identity{BootID: bootID, PID: supervisor.Process.Pid, Start: 1}}
 	time.AfterFunc(50*time.Millisecond, func() {
-		if err := writeRecord(path, startedFile, started, false); err != nil {
+		if err := supervise.WriteRecord(path, supervise.StartedFile, started, false); err != nil {
 			t.Error(err)
 		}
 	})
@@ -77,7 +78,7 @@ func TestStartThatNeverCameToBeIsForgotten(t *testing.T) {
 	dir, path, key, _, end := startUnderWay(t)
 	time.AfterFunc(50*time.Millisecond, func() {
 		// As a supervisor that gets no order.
-		if err := discard(path); err != nil {
+		if err := supervise.Discard(path); err != nil {
 			t.Error(err)
 		}
 		end()
@@ -100,7 +101,7 @@ func TestSupervisorThatEndsWhileItStartsIsLost(t *testing.T) {
 
 func TestHalfMadeAndHalfRemovedRunsAreCleared(t *testing.T) {
 	dir := t.TempDir()
-	for _, files := range [][]string{{}, {logFile}, {exitFile, logFile, "output.1.log"}} {
+	for _, files := range [][]string{{}, {supervise.LogFile}, {supervise.ExitFile, supervise.LogFile, "output.1.log"}} {
 		path := filepath.Join(dir, "runs", worker.Key{Task: uuid.New()}.String())
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 // run is one run, as the worker has it. It is immutable, but for exit, which
@@ -22,9 +23,9 @@ import (
 type run struct {
 	dir     string
 	record  runRecord
-	started *startedRecord // nil where the supervisor was lost before it wrote it
+	started *supervise.Started // nil where the supervisor was lost before it wrote it
 	// supervisor is nil where the run had ended when it was found.
-	supervisor *process
+	supervisor *supervise.Process
 	// child is the supervisor where it is this process' own child, which has
 	// to be waited for.
 	child *exec.Cmd
@@ -98,7 +99,7 @@ func (rt *Runtime) Stop(ctx context.Context, key worker.Key, grace time.Duration
 		return nil
 	}
 	if grace > 0 {
-		if err := r.tell(stopSignal); err != nil {
+		if err := r.tell(supervise.StopSignal); err != nil {
 			return err
 		}
 		asked, cancel := context.WithTimeout(ctx, grace)
@@ -108,7 +109,7 @@ func (rt *Runtime) Stop(ctx context.Context, key worker.Key, grace time.Duration
 			return err
 		}
 	}
-	if err := r.tell(killSignal); err != nil {
+	if err := r.tell(supervise.KillSignal); err != nil {
 		return err
 	}
 	_, err := rt.wait(ctx, r)
@@ -118,7 +119,7 @@ func (rt *Runtime) Stop(ctx context.Context, key worker.Key, grace time.Duration
 // tell sends the supervisor a signal, and wakes it where someone has stopped
 // it. A supervisor that has ended is no error.
 func (r *run) tell(signal unix.Signal) error {
-	err := errors.Join(r.supervisor.signal(signal), r.supervisor.signal(unix.SIGCONT))
+	err := errors.Join(r.supervisor.Signal(signal), r.supervisor.Signal(unix.SIGCONT))
 	if err != nil && !errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("the supervisor of run %s cannot be signalled: %w", r.record.Key, err)
 	}
@@ -128,7 +129,7 @@ func (r *run) tell(signal unix.Signal) error {
 // watch waits for the supervisor and finds out how the run ended. It gives up
 // when the runtime is closed.
 func (rt *Runtime) watch(r *run) {
-	if err := r.supervisor.waitContext(rt.ctx); err != nil {
+	if err := r.supervisor.WaitContext(rt.ctx); err != nil {
 		if rt.ctx.Err() == nil {
 			rt.config.Log.Error("A run cannot be watched", "run", r.record.Key, "err", err)
 		}
@@ -152,34 +153,34 @@ func (rt *Runtime) watch(r *run) {
 // supervisor has not written it, conclude kills what is left of the run and
 // writes that the exit code is not known.
 func (rt *Runtime) conclude(r *run) (worker.Exit, error) {
-	record, err := readRecord[exitRecord](r.dir, exitFile)
+	record, err := supervise.ReadRecord[supervise.Exit](r.dir, supervise.ExitFile)
 	if err == nil {
-		return record.exit(), r.record.Cgroup.remove()
+		return exitOf(record), r.record.Cgroup.Remove()
 	}
-	lost := exitRecord{Version: recordVersion, Time: time.Now(), Error: "its supervisor was lost; the exit code is not known"}
+	lost := supervise.Exit{Version: supervise.RecordVersion, Time: time.Now(), Error: "its supervisor was lost; the exit code is not known"}
 	if r.record.Supervisor.BootID != rt.bootID {
 		lost.Error = "the machine was restarted while it ran; the exit code is not known"
-		return lost.exit(), writeRecord(r.dir, exitFile, lost, true)
+		return exitOf(lost), supervise.WriteRecord(r.dir, supervise.ExitFile, lost, true)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		// Unreadable: what it says is not overwritten.
 		lost.Error = "its exit code is not known: " + err.Error()
-		return lost.exit(), nil
+		return exitOf(lost), nil
 	}
 	lost.Error += lastWords(r.dir)
-	lost.OOMKilled = r.record.Cgroup.oomKilled()
-	err = r.record.Cgroup.kill()
+	lost.OOMKilled = r.record.Cgroup.OOMKilled()
+	err = r.record.Cgroup.Kill()
 	if stray := killStrays(rt.ctx, r.record.Key.String(), r.started); stray != nil {
-		return lost.exit(), errors.Join(err, stray)
+		return exitOf(lost), errors.Join(err, stray)
 	}
-	return lost.exit(), errors.Join(err, r.record.Cgroup.remove(), writeRecord(r.dir, exitFile, lost, true))
+	return exitOf(lost), errors.Join(err, r.record.Cgroup.Remove(), supervise.WriteRecord(r.dir, supervise.ExitFile, lost, true))
 }
 
 // lastWords is what a supervisor that failed has said, cut to what fits a
 // message.
 func lastWords(dir string) string {
 	const most = 500 // bytes
-	text, err := os.ReadFile(filepath.Join(dir, logFile))
+	text, err := os.ReadFile(filepath.Join(dir, supervise.LogFile))
 	text = bytes.TrimSpace(text)
 	if err != nil || len(text) == 0 {
 		return ""

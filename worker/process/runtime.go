@@ -12,6 +12,7 @@ import (
 
 	"cube/collector/cgroup"
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 // Runtime runs tasks as processes. All methods may be called at the same time,
@@ -57,14 +58,14 @@ func New(config Config) (*Runtime, error) {
 		starts: make(chan struct{}, config.Starts), known: map[worker.Key]*run{},
 		spare: make(chan *newSupervisor, 1), needSpare: make(chan struct{}, 1),
 	}
-	if rt.bootID, err = readBootID(); err != nil {
+	if rt.bootID, err = supervise.BootID(); err != nil {
 		return nil, err
 	}
-	self, err := openPID(os.Getpid())
+	self, err := supervise.OpenPID(os.Getpid())
 	if err != nil {
 		return nil, fmt.Errorf("the process runtime needs pidfds, as of Linux 5.10: %w", err)
 	}
-	if err := self.close(); err != nil {
+	if err := self.Close(); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(rt.runs, 0o700); err != nil {
@@ -123,7 +124,7 @@ func (rt *Runtime) Remove(_ context.Context, key worker.Key) error {
 	if !r.ended() {
 		return fmt.Errorf("run %s cannot be removed while it runs", key)
 	}
-	if err := discard(r.dir); err != nil {
+	if err := supervise.Discard(r.dir); err != nil {
 		return fmt.Errorf("run %s cannot be removed: %w", key, err)
 	}
 	rt.mu.Lock()

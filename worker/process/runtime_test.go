@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
@@ -72,7 +73,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 }
 
 // nothingLeft checks that there is no run's directory, and not that cgroup.
-func nothingLeft(t *testing.T, rt *Runtime, g *group) {
+func nothingLeft(t *testing.T, rt *Runtime, g *supervise.Group) {
 	t.Helper()
 	if entries, err := os.ReadDir(rt.runs); err != nil || len(entries) != 0 {
 		t.Errorf("left in %s: %v, %v", rt.runs, entries, err)
@@ -117,7 +118,7 @@ func TestWhatCannotStartIsAnErrorAndLeavesNothing(t *testing.T) {
 				t.Errorf("got error %v; want one that names %s", err, test.says)
 			}
 			t.Log(err)
-			var g *group
+			var g *supervise.Group
 			if rt.cgroups != nil {
 				g = rt.cgroups.group(key.String())
 			}

@@ -10,10 +10,10 @@ import (
 	"strings"
 
 	"github.com/containerd/cgroups/v3"
-	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
@@ -42,29 +42,29 @@ func NewSlice(name string, limits task.Resources) (_ *Slice, err error) {
 		bounds.Memory = &specs.LinuxMemory{Limit: &memory}
 	}
 	if cgroups.Mode() == cgroups.Unified {
-		h, err := newHierarchy2(mountpoint, name, []string{"cpu", "memory"})
+		h, err := newHierarchy2(supervise.Mountpoint, name, []string{"cpu", "memory"})
 		if err != nil {
 			return nil, err
 		}
 		s.path = h.path
 		for dir := name; dir != "."; dir = filepath.Dir(dir) {
-			s.made = append(s.made, filepath.Join(mountpoint, strings.TrimSuffix(h.path, name), dir))
+			s.made = append(s.made, filepath.Join(supervise.Mountpoint, strings.TrimSuffix(h.path, name), dir))
 		}
-		return s, h.group("").limit2(bounds)
+		return s, limit2(h.group(""), bounds)
 	}
 	own, err := commonPath1()
 	if err != nil {
 		return nil, err
 	}
 	s.path = filepath.Join(own, name)
-	if s.made, err = missing(filepath.Join(mountpoint, "*"), s.path); err != nil {
+	if s.made, err = missing(filepath.Join(supervise.Mountpoint, "*"), s.path); err != nil {
 		return nil, err
 	}
-	h, err := newHierarchy1(mountpoint, s.path)
+	h, err := newHierarchy1(supervise.Mountpoint, s.path)
 	if err != nil {
 		return nil, err
 	}
-	return s, h.group("").make1(bounds)
+	return s, make1(h.group(""), bounds)
 }
 
 // Path is the slice's path from the top of the hierarchy, the same in each.
@@ -93,14 +93,13 @@ func removeDirs(dirs []string) error {
 // commonPath1 is a path below this process' cgroup in every hierarchy: the
 // deepest of them, if it is below all others.
 func commonPath1() (string, error) {
-	path := cgroup1.PidPath(os.Getpid())
+	own, err := supervise.OwnGroup1(supervise.Mountpoint)
+	if err != nil {
+		return "", err
+	}
 	deepest := "/"
 	var all []string
-	for _, controller := range controllers1 {
-		p, err := path(controller)
-		if err != nil {
-			return "", fmt.Errorf("cgroup controller %s: %w", controller, err)
-		}
+	for _, p := range own.Paths {
 		all = append(all, p)
 		if len(p) > len(deepest) {
 			deepest = p

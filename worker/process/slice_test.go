@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
@@ -23,12 +24,12 @@ func TestSlice(t *testing.T) {
 		slices = append(slices, s)
 	}
 	found := func() []string {
-		all, err := filepath.Glob(filepath.Join(mountpoint, "*"))
+		all, err := filepath.Glob(filepath.Join(supervise.Mountpoint, "*"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var there []string
-		for _, root := range append(all, mountpoint) {
+		for _, root := range append(all, supervise.Mountpoint) {
 			dir := filepath.Join(root, filepath.Dir(slices[0].Path()))
 			if _, err := os.Stat(dir); err == nil {
 				there = append(there, dir)

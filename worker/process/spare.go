@@ -10,20 +10,21 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cube/worker/process/supervise"
 )
 
 // newSupervisor is a supervisor that waits for its order.
 type newSupervisor struct {
 	cmd     *exec.Cmd
-	process *process
+	process *supervise.Process
 	order   *os.File // a socket, written by the worker
 	answer  *os.File // read by the worker
 }
 
 // keepSpare keeps one supervisor ready, so that a start need not wait until this
-// program has come up once more: most of the time that takes goes into what is
-// linked into it, and a supervisor without an order is good for any run. It ends,
-// as all do, when nobody can give it an order any more.
+// program has come up once more: a supervisor without an order is good for any run.
+// It ends, as all do, when nobody can give it an order any more.
 func (rt *Runtime) keepSpare() {
 	for {
 		// Nobody else puts one there, so there is room.
@@ -103,7 +104,7 @@ func (rt *Runtime) forkSupervisor() (_ *newSupervisor, err error) {
 	}
 	s.answer, files = answer, append(files, answerW)
 	s.cmd = &exec.Cmd{
-		Path: rt.config.program, Args: []string{supervisorName}, Dir: "/",
+		Path: rt.config.program, Args: []string{supervise.Name}, Dir: "/",
 		// One thread of Go code is enough for a supervisor, and starts sooner.
 		Env:   []string{"GOMAXPROCS=1"},
 		Stdin: files[0], ExtraFiles: []*os.File{answerW},
@@ -113,7 +114,7 @@ func (rt *Runtime) forkSupervisor() (_ *newSupervisor, err error) {
 		s.closePipes()
 		return nil, fmt.Errorf("the supervisor cannot be started: %w", err)
 	}
-	if s.process, err = openPID(s.cmd.Process.Pid); err != nil {
+	if s.process, err = supervise.OpenPID(s.cmd.Process.Pid); err != nil {
 		s.closePipes() // which ends it
 		return nil, errors.Join(err, ignoreExit(s.cmd.Wait()))
 	}
@@ -125,7 +126,7 @@ func (rt *Runtime) forkSupervisor() (_ *newSupervisor, err error) {
 // supervisor removes the directory, and a worker that comes up meanwhile waits
 // for that.
 func (s *newSupervisor) assign(dir string) error {
-	log, err := os.OpenFile(filepath.Join(dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(filepath.Join(dir, supervise.LogFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (s *newSupervisor) assign(dir string) error {
 }
 
 // give tells the supervisor what to run, so that it prepares itself.
-func (s *newSupervisor) give(o *order) error {
+func (s *newSupervisor) give(o *supervise.Order) error {
 	if err := json.NewEncoder(s.order).Encode(o); err != nil {
 		return fmt.Errorf("%w: %w", errUnheard, err)
 	}
@@ -152,15 +153,15 @@ func (s *newSupervisor) give(o *order) error {
 
 // begin tells the supervisor to start what it was given, and returns what became
 // of it.
-func (s *newSupervisor) begin() (startedRecord, error) {
+func (s *newSupervisor) begin() (supervise.Started, error) {
 	sendErr := json.NewEncoder(s.order).Encode(true)
-	started, err := readAnswer(s.answer)
-	refused := (*startError)(nil)
+	started, err := supervise.ReadAnswer(s.answer)
+	refused := (*supervise.StartError)(nil)
 	if err == nil || errors.As(err, &refused) {
 		return started, err
 	}
 	// Its descriptors are closed in any order, but all before it has ended.
-	if endErr := s.process.wait(); endErr != nil {
+	if endErr := s.process.Wait(); endErr != nil {
 		return started, errors.Join(err, endErr)
 	}
 	if sendErr != nil || s.unread() {
@@ -178,38 +179,10 @@ func (s *newSupervisor) unread() bool {
 	return err == nil && unix.Errno(pending) == unix.ECONNRESET
 }
 
-// awaitRun waits, in the supervisor, for the run that assign names. There is
-// none, and dir is empty, where the worker ends or has no use for it.
-func awaitRun() (dir string, log, lock *os.File, err error) {
-	name, rights := make([]byte, unix.PathMax), make([]byte, unix.CmsgSpace(2*4))
-	n, m, _, _, err := unix.Recvmsg(int(os.Stdin.Fd()), name, rights, unix.MSG_CMSG_CLOEXEC)
-	for errors.Is(err, unix.EINTR) {
-		n, m, _, _, err = unix.Recvmsg(int(os.Stdin.Fd()), name, rights, unix.MSG_CMSG_CLOEXEC)
-	}
-	if err != nil || n == 0 {
-		return "", nil, nil, err
-	}
-	messages, err := unix.ParseSocketControlMessage(rights[:m])
-	if err != nil {
-		return "", nil, nil, err
-	}
-	if len(messages) != 1 {
-		return "", nil, nil, errors.New("the run came without its files")
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil {
-		return "", nil, nil, err
-	}
-	if len(fds) != 2 {
-		return "", nil, nil, fmt.Errorf("the run came with %d files", len(fds))
-	}
-	return string(name[:n]), os.NewFile(uintptr(fds[0]), "log"), os.NewFile(uintptr(fds[1]), "lock"), nil
-}
-
 // dismiss ends a supervisor that has no run, and waits for it.
 func (s *newSupervisor) dismiss() error {
 	s.closePipes()
-	return errors.Join(s.process.close(), ignoreExit(s.cmd.Wait()))
+	return errors.Join(s.process.Close(), ignoreExit(s.cmd.Wait()))
 }
 
 func (s *newSupervisor) closePipes() {

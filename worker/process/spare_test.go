@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
@@ -36,11 +37,11 @@ func awaitReady(t *testing.T, s *newSupervisor) {
 	defer tick.Stop()
 	timeout := time.After(20 * time.Second)
 	for {
-		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.process.pid))
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.process.PID))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.TrimSpace(string(name)) == supervisorName {
+		if strings.TrimSpace(string(name)) == supervise.Name {
 			return
 		}
 		select {
@@ -59,11 +60,11 @@ func TestSpareThatIsSignalled(t *testing.T) {
 			rt := newRuntime(t, Config{})
 			s := spareOf(t, rt)
 			awaitReady(t, s)
-			if err := s.process.signal(signal); err != nil {
+			if err := s.process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
 			if signal == unix.SIGKILL {
-				if err := s.process.wait(); err != nil {
+				if err := s.process.Wait(); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -72,7 +73,7 @@ func TestSpareThatIsSignalled(t *testing.T) {
 			if exit := wait(t, rt, r.Key); exit.Code == nil || *exit.Code != 7 {
 				t.Errorf("ended with %s; want 7", code(exit))
 			}
-			if next := spareOf(t, rt); next.process.pid == s.process.pid {
+			if next := spareOf(t, rt); next.process.PID == s.process.PID {
 				t.Error("the spare was used twice")
 			} else {
 				rt.spare <- next
@@ -91,7 +92,7 @@ func TestCloseLeavesNoSpare(t *testing.T) {
 	if err := rt.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Kill(s.process.pid, 0); !errors.Is(err, unix.ESRCH) {
+	if err := unix.Kill(s.process.PID, 0); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("the spare is still there: %v", err)
 	}
 }
@@ -102,7 +103,7 @@ func TestSpareThatIsKilledWithItsOrder(t *testing.T) {
 	rt := newRuntime(t, Config{})
 	s := spareOf(t, rt)
 	awaitReady(t, s)
-	if err := s.process.signal(unix.SIGSTOP); err != nil {
+	if err := s.process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	rt.spare <- s
@@ -114,9 +115,9 @@ func TestSpareThatIsKilledWithItsOrder(t *testing.T) {
 		started <- err
 	}()
 	// It is on record, so it was assigned, and its order waits to be read.
-	record := filepath.Join(rt.runs, key.String(), runFile)
+	record := filepath.Join(rt.runs, key.String(), supervise.RunFile)
 	eventually(t, "the run is on record", func() bool { _, err := os.Stat(record); return err == nil })
-	if err := s.process.signal(unix.SIGKILL); err != nil {
+	if err := s.process.Signal(unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-started; err != nil {

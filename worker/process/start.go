@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cube/worker"
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
@@ -55,12 +56,16 @@ func (rt *Runtime) Start(ctx context.Context, key worker.Key, t *task.Task) (wor
 	return snapshot, nil
 }
 
+// errUnheard says that a supervisor ended before it had been told to go, so that
+// nothing was started.
+var errUnheard = errors.New("the supervisor ended before it was told to start the task")
+
 // supervisorTries is how many supervisors a start takes, where somebody kills them
 // before they have started anything.
 const supervisorTries = 3
 
 // order is what the supervisor of the task is told.
-func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]task.PortBinding, error) {
+func (rt *Runtime) order(key worker.Key, t *task.Task) (*supervise.Order, map[string][]task.PortBinding, error) {
 	if err := rt.Check(t); err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +77,7 @@ func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]tas
 	if err != nil {
 		return nil, nil, err
 	}
-	o := &order{
+	o := &supervise.Order{
 		Key: key.String(), Command: t.Command, Env: environment(t, user, key.String()), WorkingDir: t.WorkingDir,
 		Credential: user.credential, Limits: rt.config.Limits,
 		LogSize: rt.config.LogSize, LogFiles: rt.config.LogFiles,
@@ -89,10 +94,10 @@ func (rt *Runtime) order(key worker.Key, t *task.Task) (*order, map[string][]tas
 // start makes the run's directory and takes a supervisor, which prepares itself
 // while both are put on record; only then is it told to go. On an error nothing
 // is left behind, and where that is errUnheard nothing was ever started.
-func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *order, ports map[string][]task.PortBinding) (r *run, err error) {
+func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *supervise.Order, ports map[string][]task.PortBinding) (r *run, err error) {
 	r = &run{dir: filepath.Join(rt.runs, o.Key), done: make(chan struct{})}
 	r.record = runRecord{
-		Version: recordVersion, Key: key, Cgroup: o.Cgroup, HostPorts: ports, Created: time.Now(),
+		Version: supervise.RecordVersion, Key: key, Cgroup: o.Cgroup, HostPorts: ports, Created: time.Now(),
 		WorkingDir: o.WorkingDir, Credential: o.Credential,
 	}
 	if err := os.Mkdir(r.dir, 0o700); err != nil {
@@ -106,7 +111,7 @@ func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *o
 	defer s.closePipes()
 	r.child, r.supervisor = s.cmd, s.process
 	// A supervisor that is killed ends whatever waits for it below.
-	stop := context.AfterFunc(ctx, func() { _ = s.process.signal(unix.SIGKILL) })
+	stop := context.AfterFunc(ctx, func() { _ = s.process.Signal(unix.SIGKILL) })
 	defer func() {
 		if !stop() {
 			err = ctx.Err()
@@ -115,11 +120,11 @@ func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *o
 			r, err = nil, rt.undo(r, err)
 		}
 	}()
-	start, err := startTime(s.process.pid)
+	start, err := supervise.StartTime(s.process.PID)
 	if err != nil {
 		return r, fmt.Errorf("the supervisor of run %s: %w", key, err)
 	}
-	r.record.Supervisor = identity{BootID: rt.bootID, PID: s.process.pid, Start: start}
+	r.record.Supervisor = supervise.Identity{BootID: rt.bootID, PID: s.process.PID, Start: start}
 	if err := s.give(o); err != nil {
 		return r, err
 	}
@@ -137,13 +142,13 @@ func (rt *Runtime) start(ctx context.Context, key worker.Key, t *task.Task, o *o
 // undo takes back a start that failed. It returns why, and what it could not
 // take back.
 func (rt *Runtime) undo(r *run, why error) error {
-	err := r.supervisor.signal(unix.SIGKILL)
+	err := r.supervisor.Signal(unix.SIGKILL)
 	_ = r.child.Wait() // an exit code says nothing here
-	err = errors.Join(err, r.supervisor.close(), r.record.Cgroup.kill())
+	err = errors.Join(err, r.supervisor.Close(), r.record.Cgroup.Kill())
 	if r.record.Supervisor.PID != 0 {
 		err = errors.Join(err, killStrays(rt.ctx, r.record.Key.String(), r.started))
 	}
-	err = errors.Join(err, r.record.Cgroup.remove(), discard(r.dir))
+	err = errors.Join(err, r.record.Cgroup.Remove(), supervise.Discard(r.dir))
 	if err != nil {
 		return errors.Join(why, fmt.Errorf("run %s left something behind: %w", r.record.Key, err))
 	}
@@ -155,10 +160,18 @@ func (rt *Runtime) undo(r *run, why error) error {
 func (rt *Runtime) putOnRecord(r *run, limits *specs.LinuxResources) error {
 	// Both at once: a file system commits them together.
 	named := make(chan error, 1)
-	go func() { named <- syncDir(rt.runs) }()
-	err := errors.Join(writeRecord(r.dir, runFile, r.record, true), <-named)
+	go func() { named <- supervise.SyncDir(rt.runs) }()
+	err := errors.Join(supervise.WriteRecord(r.dir, supervise.RunFile, r.record, true), <-named)
 	if err == nil {
-		err = r.record.Cgroup.make(limits)
+		err = makeGroup(r.record.Cgroup, limits)
+	}
+	return err
+}
+
+// ignore is err, unless it is the one to be ignored.
+func ignore(err, ignored error) error {
+	if errors.Is(err, ignored) {
+		return nil
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"cube/collector/cgroup"
 	"cube/worker"
+	"cube/worker/process/supervise"
 )
 
 // userHZ is the unit of CPU time in /proc/<pid>/stat: USER_HZ, which is 100 on
@@ -95,14 +96,14 @@ func (rt *Runtime) Usage(_ context.Context, key worker.Key) (worker.Usage, error
 }
 
 // cgroupOf finds the cgroup that the process is in.
-func (rt *Runtime) cgroupOf(id identity) (*cgroup.Group, error) {
+func (rt *Runtime) cgroupOf(id supervise.Identity) (*cgroup.Group, error) {
 	g, err := rt.reader.OfPID(id.PID)
 	if err != nil {
 		return nil, err
 	}
 	// After, so that it was that process which was asked.
-	if start, err := startTime(id.PID); err != nil || start != id.Start {
-		return nil, errGone
+	if start, err := supervise.StartTime(id.PID); err != nil || start != id.Start {
+		return nil, supervise.ErrGone
 	}
 	return g, nil
 }
@@ -111,22 +112,32 @@ func (rt *Runtime) cgroupOf(id identity) (*cgroup.Group, error) {
 // processes and of those that were waited for, the supervisor's own left out,
 // and memory that is not backed by files. Memory that processes share is
 // counted for each.
-func treeUsage(supervisor int) (worker.Usage, error) {
-	all, err := allProcesses()
+func treeUsage(root int) (worker.Usage, error) {
+	all, err := supervise.Processes()
 	if err != nil {
 		return worker.Usage{}, err
 	}
 	var u worker.Usage
-	for _, stat := range all {
-		if stat.PID == supervisor {
-			u.CpuSeconds += float64(stat.CUTime+stat.CSTime) / userHZ
-		}
+	if stat, err := statOf(root); err == nil {
+		u.CpuSeconds += float64(stat.CUTime+stat.CSTime) / userHZ
 	}
-	for _, stat := range descendants(supervisor, all) {
+	for _, below := range supervise.Descendants(root, all) {
+		stat, err := statOf(below.PID)
+		if err != nil {
+			continue // ended meanwhile
+		}
 		u.CpuSeconds += (float64(stat.UTime+stat.STime) + float64(stat.CUTime+stat.CSTime)) / userHZ
-		u.MemoryBytes += anonymousBytes(stat.PID)
+		u.MemoryBytes += anonymousBytes(below.PID)
 	}
 	return u, nil
+}
+
+func statOf(pid int) (procfs.ProcStat, error) {
+	proc, err := procfs.NewProc(pid)
+	if err != nil {
+		return procfs.ProcStat{}, err
+	}
+	return proc.Stat()
 }
 
 // anonymousBytes is the resident memory of a process that no file can give

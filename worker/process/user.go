@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"cube/worker/process/supervise"
 	"cube/worker/task"
 )
 
@@ -114,23 +115,12 @@ func environment(t *task.Task, a account, key string) []string {
 	for _, given := range [...]struct{ name, value string }{
 		{"PATH", defaultPath}, {"HOME", a.home}, {"USER", a.name},
 	} {
-		if given.value != "" && lookup(t.Env, given.name) == "" {
+		if given.value != "" && supervise.Lookup(t.Env, given.name) == "" {
 			env = append(env, given.name+"="+given.value)
 		}
 	}
 	env = append(env, t.Env...)
 	return append(env, runVariable+"="+key)
-}
-
-// lookup returns the last value of the variable, as execve's environment has
-// it for most programs, or "".
-func lookup(env []string, name string) string {
-	for i := len(env) - 1; i >= 0; i-- {
-		if key, value, found := strings.Cut(env[i], "="); found && key == name {
-			return value
-		}
-	}
-	return ""
 }
 
 // hostPorts are the ports that the task exposes, which are the machine's own.

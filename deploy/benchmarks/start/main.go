@@ -57,7 +57,9 @@ func run(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if c.cube == "" {
 		c.cube = filepath.Join(dir, "cube")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", c.cube, "./cmd/cube").CombinedOutput(); err != nil {
+		build := exec.CommandContext(ctx, "go", "build", "-o", c.cube, "./cmd/cube")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building cube: %w\n%s", err, out)
 		}
 	}

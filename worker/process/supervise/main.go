@@ -1,4 +1,4 @@
-package process
+package supervise
 
 import (
 	"encoding/json"
@@ -7,37 +7,37 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// supervisorName is the command line of a supervisor.
-const supervisorName = "cube-supervisor"
+// Name is the command line of a supervisor.
+const Name = "cube-supervisor"
 
-// answerFD is the descriptor where the supervisor answers whether the task runs.
+// AnswerFD is the descriptor where the supervisor answers whether the task runs.
 // It is started with that, and with a socket for its order on 0.
-const answerFD = 3
+const AnswerFD = 3
 
 // The signals by which a worker tells a supervisor what to do.
 const (
-	stopSignal = unix.SIGTERM // ask the task to end; also what an init sends at shutdown
-	killSignal = unix.SIGUSR1 // kill the task and all that it started
+	StopSignal = unix.SIGTERM // ask the task to end; also what an init sends at shutdown
+	KillSignal = unix.SIGUSR1 // kill the task and all that it started
 )
 
 // outputGrace is how long a supervisor waits, after the last process of a run
 // has gone, for output that someone else still holds open.
 const outputGrace = time.Second
 
-// IsSupervisor reports whether this process was started as the supervisor of a
-// run. A program that uses a Runtime calls it as its first act, and
-// [Supervise] where it is true.
-func IsSupervisor() bool { return len(os.Args) == 1 && os.Args[0] == supervisorName }
-
-// Supervise is the supervisor's main function; it does not return.
-func Supervise() {
+// A supervisor is diverted to here and not in main: every package that is linked
+// into the program and is initialised after this one is spared, most of them.
+//
+//nolint:gochecknoinits // nothing else comes before the other packages' own initialisation
+func init() {
+	if len(os.Args) != 1 || os.Args[0] != Name {
+		return
+	}
 	if err := supervise(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -47,7 +47,7 @@ func Supervise() {
 
 // supervise runs one task from its order to its exit record.
 func supervise() error {
-	if err := closeAllOnExec(); err != nil {
+	if err := CloseAllOnExec(); err != nil {
 		return fmt.Errorf("descriptors cannot be kept from the task: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -58,9 +58,9 @@ func supervise() error {
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 	// For people who look at ps and top, which would show "exe". From here on no
 	// stray signal ends it.
-	_ = os.WriteFile("/proc/self/comm", []byte(supervisorName), 0)
+	_ = os.WriteFile("/proc/self/comm", []byte(Name), 0)
 	// What takes time and is the same for every run is done before there is one.
-	own, _ := ownGroup1(mountpoint) // none on v2, where nothing needs it
+	own, _ := OwnGroup1(Mountpoint) // none on v2, where nothing needs it
 
 	dir, log, lock, err := awaitRun()
 	if err != nil || dir == "" {
@@ -68,21 +68,21 @@ func supervise() error {
 	}
 	for _, standard := range [...]int{1, 2} {
 		if err := unix.Dup3(int(log.Fd()), standard, 0); err != nil {
-			return errors.Join(err, discard(dir))
+			return errors.Join(err, Discard(dir))
 		}
 	}
 	t, err := awaitOrder(dir, own)
 	if err != nil {
-		return errors.Join(err, discard(dir))
+		return errors.Join(err, Discard(dir))
 	}
 	// What came before there was a task is not for it.
 	for len(signals) > 0 {
 		<-signals
 	}
-	reply := os.NewFile(answerFD, "answer")
+	reply := os.NewFile(AnswerFD, "answer")
 	if err := t.launch(dir); err != nil {
 		// Removed before the answer: a worker that dies now finds no run.
-		err = errors.Join(err, discard(dir))
+		err = errors.Join(err, Discard(dir))
 		return json.NewEncoder(reply).Encode(failure(err))
 	}
 	// A worker that has died does not hear it; its successor finds the record.
@@ -90,7 +90,6 @@ func supervise() error {
 	_ = reply.Close()
 	_, _, _ = log.Close(), lock.Close(), os.Stdin.Close()
 	protectFromOOM()
-	debug.FreeOSMemory()
 
 	go t.obey(signals)
 	return t.finish(dir)
@@ -98,8 +97,8 @@ func supervise() error {
 
 // awaitOrder waits for the order and then for the word to go, and prepares the
 // task meanwhile. An error says that the worker has ended.
-func awaitOrder(dir string, own *group) (*supervised, error) {
-	var o order
+func awaitOrder(dir string, own *Group) (*supervised, error) {
+	var o Order
 	said := json.NewDecoder(os.Stdin)
 	if err := said.Decode(&o); err != nil {
 		return nil, fmt.Errorf("the worker ended before it had said what to run: %w", err)
@@ -111,9 +110,9 @@ func awaitOrder(dir string, own *group) (*supervised, error) {
 	return t, nil
 }
 
-// closeAllOnExec keeps from the task what this process has open, also what the
+// CloseAllOnExec keeps from what is executed what this process has open, also what the
 // worker was started with by a careless parent.
-func closeAllOnExec() error {
+func CloseAllOnExec() error {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return err
@@ -129,15 +128,15 @@ func closeAllOnExec() error {
 // prepare does what can be done before the run is on record, and leaves nothing
 // outside its directory. What it fails with is for launch to say: until the run
 // is on record, its directory is the worker's too, and is not removed.
-func prepare(dir string, o *order, own *group) *supervised {
+func prepare(dir string, o *Order, own *Group) *supervised {
 	t := &supervised{cgroup: o.Cgroup, own: own}
-	for _, name := range [...]string{startedFile, exitFile} {
+	for _, name := range [...]string{StartedFile, ExitFile} {
 		if t.unprepared = reserveRecord(dir, name); t.unprepared != nil {
 			return t
 		}
 	}
-	if t.out, t.unprepared = newLogWriter(dir, o.LogSize, o.LogFiles); t.unprepared == nil {
-		t.command, t.unprepared = command(o)
+	if t.out, t.unprepared = NewLogWriter(dir, o.LogSize, o.LogFiles); t.unprepared == nil {
+		t.command, t.unprepared = newCommand(o)
 	}
 	return t
 }
@@ -163,7 +162,7 @@ func (t *supervised) launch(dir string) error {
 	}
 	// Not fsynced: a crash of the machine, which alone could lose it, ends
 	// the task too.
-	if err := writeRecord(dir, startedFile, t.started, false); err != nil {
+	if err := WriteRecord(dir, StartedFile, t.started, false); err != nil {
 		t.killEverything()
 		return err
 	}
@@ -181,9 +180,9 @@ func protectFromOOM() {
 func (t *supervised) finish(dir string) error {
 	status := t.reapAll()
 	at := time.Now()
-	outputErr := t.out.wait(outputGrace)
-	record := exitRecord{Version: recordVersion, Time: at, OOMKilled: t.cgroup.oomKilled()}
-	code := exitCode(status)
+	outputErr := t.out.Wait(outputGrace)
+	record := Exit{Version: RecordVersion, Time: at, OOMKilled: t.cgroup.OOMKilled()}
+	code := ExitCode(status)
 	record.Code = &code
 	switch {
 	case record.OOMKilled:
@@ -193,18 +192,46 @@ func (t *supervised) finish(dir string) error {
 	case outputErr != nil:
 		record.Error = outputErr.Error()
 	}
-	if err := writeRecord(dir, exitFile, record, true); err != nil {
+	if err := WriteRecord(dir, ExitFile, record, true); err != nil {
 		// Without an exit record the run counts as lost; supervisor.log says
 		// why.
-		return errors.Join(err, t.cgroup.remove())
+		return errors.Join(err, t.cgroup.Remove())
 	}
-	return t.cgroup.remove()
+	return t.cgroup.Remove()
 }
 
-// exitCode is the status as a shell has it: 128+n for a signal n.
-func exitCode(status unix.WaitStatus) int {
+// ExitCode is the status as a shell has it: 128+n for a signal n.
+func ExitCode(status unix.WaitStatus) int {
 	if status.Signaled() {
 		return 128 + int(status.Signal())
 	}
 	return status.ExitStatus()
+}
+
+// awaitRun waits, in the supervisor, for the run that assign names. There is
+// none, and dir is empty, where the worker ends or has no use for it.
+func awaitRun() (dir string, log, lock *os.File, err error) {
+	name, rights := make([]byte, unix.PathMax), make([]byte, unix.CmsgSpace(2*4))
+	n, m, _, _, err := unix.Recvmsg(int(os.Stdin.Fd()), name, rights, unix.MSG_CMSG_CLOEXEC)
+	for errors.Is(err, unix.EINTR) {
+		n, m, _, _, err = unix.Recvmsg(int(os.Stdin.Fd()), name, rights, unix.MSG_CMSG_CLOEXEC)
+	}
+	if err != nil || n == 0 {
+		return "", nil, nil, err
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:m])
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if len(messages) != 1 {
+		return "", nil, nil, errors.New("the run came without its files")
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if len(fds) != 2 {
+		return "", nil, nil, fmt.Errorf("the run came with %d files", len(fds))
+	}
+	return string(name[:n]), os.NewFile(uintptr(fds[0]), "log"), os.NewFile(uintptr(fds[1]), "lock"), nil
 }

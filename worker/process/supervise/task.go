@@ -1,10 +1,10 @@
-package process
+package supervise
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -14,12 +14,12 @@ import (
 
 // supervised is the task, as its supervisor has it.
 type supervised struct {
-	cgroup     *group
-	own        *group // the supervisor's, on v1
-	out        *logWriter
-	command    *exec.Cmd // until it has been started
-	unprepared error     // why it cannot be
-	started    startedRecord
+	cgroup     *Group
+	own        *Group // the supervisor's, on v1
+	out        *LogWriter
+	command    *command // until it has been started
+	unprepared error    // why it cannot be
+	started    Started
 
 	mu     sync.Mutex // guards reaped, and the PID of the task against use after it
 	reaped bool
@@ -29,66 +29,126 @@ type supervised struct {
 func (t *supervised) start() error {
 	cmd := t.command
 	t.command = nil // it holds the task's environment
-	stdout, stderr, err := t.out.pipes()
-	if err != nil {
-		return err
-	}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	err = t.cgroup.start(cmd, t.own)
-	// The task has its own copies; the pipes end when the last one closes.
-	_, _ = stdout.Close(), stderr.Close()
-	if err != nil && cmd.Process != nil {
+	pid, err := t.fork(cmd)
+	if err != nil && pid != 0 {
 		// It runs, but its thread could not leave the cgroup again.
 		t.killEverything()
 	}
 	if err != nil {
-		return fmt.Errorf("the command %q cannot be started: %w", cmd.Args[0], plain(err))
+		return fmt.Errorf("the command %q cannot be started: %w", cmd.args[0], Plain(err))
 	}
-	bootID, err := readBootID()
-	start, errStart := startTime(cmd.Process.Pid)
+	bootID, err := BootID()
+	start, errStart := StartTime(pid)
 	if err := errors.Join(err, errStart); err != nil {
 		t.killEverything()
 		return err
 	}
-	t.started = startedRecord{
-		Version: recordVersion,
-		Task:    identity{BootID: bootID, PID: cmd.Process.Pid, Start: start},
+	t.started = Started{
+		Version: RecordVersion,
+		Task:    Identity{BootID: bootID, PID: pid, Start: start},
 		Time:    time.Now(),
 	}
 	// The supervisor holds no file system but that of its records.
 	return os.Chdir("/")
 }
 
-// command looks the command up as the task would, in its PATH and from its
-// working directory.
-func command(o *order) (*exec.Cmd, error) {
-	if err := os.Chdir(o.WorkingDir); err != nil {
-		return nil, fmt.Errorf("the working directory %q cannot be entered: %w", o.WorkingDir, plain(err))
-	}
-	if err := os.Setenv("PATH", lookup(o.Env, "PATH")); err != nil {
-		return nil, err
-	}
-	path, err := exec.LookPath(o.Command[0])
+// fork starts the command with its output piped into the files of output. An
+// error with a PID that is not 0 says that it runs all the same.
+func (t *supervised) fork(cmd *command) (pid int, err error) {
+	null, err := os.Open(os.DevNull)
 	if err != nil {
-		return nil, fmt.Errorf("the command %q cannot be started: %w", o.Command[0], plain(err))
+		return 0, err
+	}
+	defer null.Close() //nolint:errcheck // only a handle
+	stdout, stderr, err := t.out.pipes()
+	if err != nil {
+		return 0, err
+	}
+	cmd.attr.Files = []*os.File{null, stdout, stderr}
+	err = t.cgroup.Start(cmd.attr.Sys, t.own, func() error {
+		child, err := os.StartProcess(cmd.path, cmd.args, &cmd.attr)
+		if err != nil {
+			return err
+		}
+		pid = child.Pid
+		return child.Release() // reap waits for it
+	})
+	// The task has its own copies; the pipes end when the last one closes.
+	_, _ = stdout.Close(), stderr.Close()
+	return pid, err
+}
+
+// command is what is executed.
+type command struct {
+	path string
+	args []string
+	attr os.ProcAttr
+}
+
+// newCommand looks the command up as the task would, in its PATH and from its
+// working directory.
+func newCommand(o *Order) (*command, error) {
+	if err := os.Chdir(o.WorkingDir); err != nil {
+		return nil, fmt.Errorf("the working directory %q cannot be entered: %w", o.WorkingDir, Plain(err))
+	}
+	program, err := lookPath(o.Command[0], Lookup(o.Env, "PATH"))
+	if err != nil {
+		return nil, fmt.Errorf("the command %q cannot be started: %w", o.Command[0], err)
 	}
 	for _, limit := range o.Limits {
 		if err := unix.Setrlimit(limit.Resource, &unix.Rlimit{Cur: limit.Soft, Max: limit.Hard}); err != nil {
 			return nil, fmt.Errorf("the resource limit %d cannot be set: %w", limit.Resource, err)
 		}
 	}
-	return &exec.Cmd{
-		Path: path, Args: o.Command, Env: o.Env, Dir: o.WorkingDir,
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: o.Credential},
-	}, nil
+	return &command{path: program, args: o.Command, attr: os.ProcAttr{
+		Dir: o.WorkingDir, Env: o.Env,
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: o.Credential},
+	}}, nil
 }
 
-// plain takes off what os and os/exec wrap an error in: the message names the
-// command already.
-func plain(err error) error {
-	if wrapped := (*exec.Error)(nil); errors.As(err, &wrapped) {
-		return wrapped.Err
+// lookPath finds the program as exec.LookPath does, in a PATH that is not this
+// process' own: os/exec would have more packages initialised before this one.
+func lookPath(name, list string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, executable(name)
 	}
+	for _, dir := range strings.Split(list, ":") {
+		// What is found by way of the working directory is not trusted.
+		if program := join(dir, name); strings.HasPrefix(dir, "/") && executable(program) == nil {
+			return program, nil
+		}
+	}
+	return "", errors.New("executable file not found in $PATH")
+}
+
+// executable says why this process could not execute the file.
+func executable(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return Plain(err)
+	case info.IsDir():
+		return unix.EISDIR
+	case info.Mode()&0o111 == 0:
+		return unix.EACCES
+	}
+	return nil
+}
+
+// Lookup returns the last value of the variable, as execve's environment has
+// it for most programs, or "".
+func Lookup(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if key, value, found := strings.Cut(env[i], "="); found && key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// Plain takes off what os wraps an error in: the message names the command
+// already.
+func Plain(err error) error {
 	if wrapped := (*os.PathError)(nil); errors.As(err, &wrapped) {
 		return wrapped.Err
 	}
@@ -99,9 +159,9 @@ func plain(err error) error {
 func (t *supervised) obey(signals <-chan os.Signal) {
 	for s := range signals {
 		switch s {
-		case killSignal:
+		case KillSignal:
 			t.signal(unix.SIGKILL)
-		case stopSignal:
+		case StopSignal:
 			t.signal(unix.SIGTERM)
 		}
 	}
@@ -164,7 +224,7 @@ func (t *supervised) reap() (int, unix.WaitStatus, error) {
 func (t *supervised) killEverything() {
 	// Errors are not acted on: what was not killed is still a child, and the
 	// loop goes on.
-	_ = t.cgroup.kill()
+	_ = t.cgroup.Kill()
 	for {
 		for {
 			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
@@ -175,7 +235,7 @@ func (t *supervised) killEverything() {
 				break
 			}
 		}
-		_ = t.cgroup.kill()
+		_ = t.cgroup.Kill()
 		killDescendants(os.Getpid())
 		_ = unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil)
 	}

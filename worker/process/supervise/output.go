@@ -1,4 +1,4 @@
-package process
+package supervise
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,26 +18,28 @@ import (
 // last, or only, one of a line.
 const (
 	logTime = "2006-01-02T15:04:05.000000000Z07:00"
-	// maxLine is where a line is broken into P records. It is the figure of
+	// MaxLine is where a line is broken into P records. It is the figure of
 	// containerd's CRI plugin.
-	maxLine = 16 << 10
+	MaxLine = 16 << 10
 )
 
-// The files of output of a run are numbered, the oldest are deleted, and none
-// is ever renamed: a reader that is in one finds the next by its number.
-func logPath(dir string, number int) string {
-	return filepath.Join(dir, "output."+strconv.Itoa(number)+".log")
+// LogPath is where a file of output is. They are numbered, the oldest are deleted,
+// and none is ever renamed: a reader that is in one finds the next by its number.
+func LogPath(dir string, number int) string {
+	return join(dir, logName(number))
 }
 
-// parseLogNumber is the number in the name of a file of output.
-func parseLogNumber(name string) (int, bool) {
+func logName(number int) string { return "output." + strconv.Itoa(number) + ".log" }
+
+// ParseLogNumber is the number in the name of a file of output.
+func ParseLogNumber(name string) (int, bool) {
 	number := strings.TrimSuffix(strings.TrimPrefix(name, "output."), ".log")
 	n, err := strconv.Atoi(number)
-	return n, err == nil && n > 0 && name == filepath.Base(logPath("", n))
+	return n, err == nil && n > 0 && name == logName(n)
 }
 
-// logWriter takes a task's output into files of bounded size.
-type logWriter struct {
+// LogWriter takes a task's output into files of bounded size.
+type LogWriter struct {
 	dir   string
 	size  int64 // bytes a file
 	files int   // files kept
@@ -54,14 +55,15 @@ type logWriter struct {
 	dropped int64 // bytes
 }
 
-func newLogWriter(dir string, size int64, files int) (*logWriter, error) {
-	w := &logWriter{dir: dir, size: size, files: files}
+// NewLogWriter writes into the directory, which has none of its files yet.
+func NewLogWriter(dir string, size int64, files int) (*LogWriter, error) {
+	w := &LogWriter{dir: dir, size: size, files: files}
 	return w, w.next()
 }
 
 // pipes returns the task's ends of two pipes, and takes what comes out of them
 // until they are closed.
-func (w *logWriter) pipes() (stdout, stderr *os.File, err error) {
+func (w *LogWriter) pipes() (stdout, stderr *os.File, err error) {
 	for _, stream := range [...]struct {
 		name string
 		end  **os.File
@@ -72,14 +74,14 @@ func (w *logWriter) pipes() (stdout, stderr *os.File, err error) {
 		}
 		*stream.end = end
 		w.readers = append(w.readers, r)
-		w.copies.Go(func() { w.copy(stream.name, r) })
+		w.copies.Go(func() { w.Copy(stream.name, r) })
 	}
 	return stdout, stderr, nil
 }
 
-// wait returns once all output is in the files, or after grace where someone
+// Wait returns once all output is in the files, or after grace where someone
 // who is not of the run holds the pipes open. The error says what was lost.
-func (w *logWriter) wait(grace time.Duration) error {
+func (w *LogWriter) Wait(grace time.Duration) error {
 	for _, r := range w.readers {
 		if err := r.SetReadDeadline(time.Now().Add(grace)); err != nil {
 			_ = r.Close()
@@ -94,12 +96,12 @@ func (w *logWriter) wait(grace time.Duration) error {
 	return nil
 }
 
-// copy turns one stream into records until it ends.
-func (w *logWriter) copy(stream string, r io.Reader) {
-	buffer := make([]byte, 0, maxLine)
+// Copy turns one stream into records until it ends.
+func (w *LogWriter) Copy(stream string, r io.Reader) {
+	buffer := make([]byte, 0, MaxLine)
 	var records bytes.Buffer
 	for {
-		n, err := r.Read(buffer[len(buffer):maxLine])
+		n, err := r.Read(buffer[len(buffer):MaxLine])
 		rest := buffer[:len(buffer)+n]
 		prefix := time.Now().UTC().Format(logTime) + " " + stream
 		records.Reset()
@@ -111,14 +113,14 @@ func (w *logWriter) copy(stream string, r io.Reader) {
 			writeLine(&records, prefix, "F", line)
 			rest = after
 		}
-		if len(rest) == maxLine || (err != nil && len(rest) > 0) {
+		if len(rest) == MaxLine || (err != nil && len(rest) > 0) {
 			writeLine(&records, prefix, "P", rest)
 			rest = nil
 		}
 		w.write(records.Bytes())
-		buffer = buffer[:copy(buffer[:maxLine], rest)]
+		buffer = buffer[:copy(buffer[:MaxLine], rest)]
 		if err != nil {
-			return // EOF, or the deadline of wait
+			return // EOF, or the deadline of Wait
 		}
 	}
 }
@@ -134,7 +136,7 @@ func writeLine(to *bytes.Buffer, prefix, tag string, text []byte) {
 
 // write appends whole records. A task is never held up by a full disk: what
 // cannot be written is dropped and counted.
-func (w *logWriter) write(records []byte) {
+func (w *LogWriter) write(records []byte) {
 	if len(records) == 0 {
 		return
 	}
@@ -157,7 +159,7 @@ func (w *logWriter) write(records []byte) {
 }
 
 // lose counts output that could not be written. The caller holds the lock.
-func (w *logWriter) lose(n int, err error) {
+func (w *LogWriter) lose(n int, err error) {
 	w.dropped += int64(n)
 	if w.err == nil {
 		w.err = err
@@ -165,8 +167,8 @@ func (w *logWriter) lose(n int, err error) {
 }
 
 // next begins the next file and deletes the oldest. The caller holds the lock.
-func (w *logWriter) next() error {
-	file, err := os.OpenFile(logPath(w.dir, w.number+1), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+func (w *LogWriter) next() error {
+	file, err := os.OpenFile(LogPath(w.dir, w.number+1), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -175,7 +177,7 @@ func (w *logWriter) next() error {
 	}
 	w.file, w.number, w.written = file, w.number+1, 0
 	if old := w.number - w.files; old > 0 {
-		err = errors.Join(err, os.Remove(logPath(w.dir, old)))
+		err = errors.Join(err, os.Remove(LogPath(w.dir, old)))
 	}
 	return err
 }

@@ -1,0 +1,7 @@
+package supervise
+
+// Limit is one resource limit, as of setrlimit(2).
+type Limit struct {
+	Resource   int // unix.RLIMIT_*
+	Soft, Hard uint64
+}
