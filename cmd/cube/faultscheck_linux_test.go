@@ -191,8 +191,9 @@ func (r *trial) checkTask(a *order, got *wire.PlacedTask) error {
 		if got.ExitCode != nil && *got.ExitCode != a.code && *got.ExitCode != 143 && *got.ExitCode != 137 {
 			wrong("an invented exit code")
 		}
-	case len(runs.order) == 0 && got.State == task.Failed && got.ExitCode == nil && strings.Contains(got.Error, syscall.ENOSPC.Error()):
-		// It is said that it could not be started, and why, and it was not.
+	case runs.begun[got.Allocation] == 0 && got.State == task.Failed && got.ExitCode == nil && strings.Contains(got.Error, syscall.ENOSPC.Error()):
+		// It is said that it could not be started, and why, and it was not: not
+		// where it was placed last, at least.
 	case !a.ends:
 		wrong("it ended by itself")
 	case got.ExitCode == nil || *got.ExitCode != a.code || (a.code == 0) != (got.State == task.Completed):
