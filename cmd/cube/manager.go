@@ -203,6 +203,7 @@ func (m *runningManager) Run(ctx context.Context) error {
 	handler := api.New(api.Config{Manager: m.manager, Log: m.log})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return m.manager.Run(ctx) })
+	group.Go(func() error { return boundGarbage(ctx) })
 	group.Go(func() error { return m.endpoint.Serve(ctx, &m.flags.web, handler, m.metrics) })
 	return group.Wait()
 }

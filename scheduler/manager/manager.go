@@ -213,6 +213,9 @@ func (m *Manager) load() error {
 func (m *Manager) insert(record *Record, now scheduler.Instant) *entry {
 	e := &entry{record: record, saved: record, demand: demandOf(&record.Task), since: now, placedAt: now}
 	e.key = classKey(&e.demand, m.cfg.Scheduler.SpreadLimit > 0)
+	if last := len(m.order) - 1; last >= 0 && m.order[last].key == e.key {
+		e.key = m.order[last].key // tasks that ask for the same mostly come together
+	}
 	m.tasks[record.Task.ID] = e
 	i := len(m.order)
 	for i > 0 && m.order[i-1].record.Seq > record.Seq {
