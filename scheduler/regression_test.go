@@ -175,7 +175,10 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 	d := demand(100, 3, 3*gib)
 	d.Requests.Disk, d.Name, d.HostPorts = 50*gib, "web", []uint16{80}
 	d.Constraints = []task.Constraint{{Label: "zone", Equal: true, Value: "a"}}
-	d.Excluded = []scheduler.Refusal{{Node: "worker", Code: scheduler.RefusedByWorker, Reason: "no room"}}
+	d.Excluded = []scheduler.Refusal{
+		{Node: "worker", Code: scheduler.RefusedByWorker, Reason: "no room"},
+		{Node: "silent", Code: scheduler.RefusedUnreachable, Reason: "connection refused"},
+	}
 	add := func(n scheduler.Node, change func(*scheduler.Reading)) {
 		if n.Labels == nil {
 			n.Labels = map[string]string{"zone": "a"}
@@ -192,6 +195,8 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 	add(scheduler.Node{Name: "down"}, func(r *scheduler.Reading) { r.At = at(1) })
 	add(scheduler.Node{Name: "unread"}, nil)
 	add(scheduler.Node{Name: "worker"}, keep)
+	add(scheduler.Node{Name: "silent"}, keep)
+	add(scheduler.Node{Name: "stale"}, func(r *scheduler.Reading) { r.At = at(40) })
 	add(scheduler.Node{Name: "zone", Labels: map[string]string{"zone": "b"}}, keep)
 	add(scheduler.Node{Name: "label", Labels: map[string]string{"disk": "ssd"}}, keep)
 	add(scheduler.Node{Name: "cpu"}, func(r *scheduler.Reading) { r.AllocatableCpu = 1 })
@@ -211,8 +216,8 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 	holds(3, "spread", func(h *scheduler.Demand) { h.Name = "web" })
 
 	made := s.Decide(at(62), d, 1)
-	if made.Node != "fits" || made.Passed != 1 || made.Nodes != 13 {
-		t.Errorf("%q won of %d passed of %d, want \"fits\", the only one of 13", made.Node, made.Passed, made.Nodes)
+	if made.Node != "fits" || made.Passed != 1 || made.Nodes != 15 {
+		t.Errorf("%q won of %d passed of %d, want \"fits\", the only one of 15", made.Node, made.Passed, made.Nodes)
 	}
 	got := make(map[string]string)
 	for _, count := range made.Refused {
@@ -225,6 +230,8 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 		"down":      "down: not read for 61.0 s; down after 60.0 s",
 		"unread":    "no_reading: never read",
 		"worker":    "by_worker: no room",
+		"silent":    "unreachable: connection refused",
+		"stale":     "stale: its reading is 22.0 s old, stale after 15.0 s; nodes with a fresh one fit",
 		"zone":      `constraint: needs zone==a; its zone is "b"`,
 		"label":     "constraint: needs zone==a; it has no label zone",
 		"cpu":       "cpu: needs 3 cores; 2 cores of 2 cores left to promise, 0 tasks asked for 0 cores",

@@ -36,7 +36,9 @@ func TestRefusedTaskGoesToTheNextBestNode(t *testing.T) {
 	})
 }
 
-// A worker that goes on refusing is not asked in a loop.
+// koordinator#2477: what the scheduler let in at 95 % was put out at 65 %, and let
+// in again. Nothing that runs is put out here, and a worker that goes on refusing
+// is not asked in a loop.
 func TestRefusalsAreRepeatedLessAndLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, "node-1")
