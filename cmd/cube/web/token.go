@@ -11,6 +11,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 )
 
 // A token file holds the write token of the server on one port of this
@@ -81,45 +83,112 @@ func ReadToken(path string) (string, error) {
 // TokenTransport is a RoundTripper that sends the write token along. With File
 // set it is that file's, and goes with every request; otherwise it is looked up
 // by port for a server on a loopback address, goes with writes only, and a
-// missing one is no error. It never goes with a request that has authentication
-// of its own.
+// missing one is no error. What was found by port is looked up again after a
+// second, and at once where the server will not have it. It never goes with a
+// request that has authentication of its own.
 type TokenTransport struct {
 	File string
 	Next http.RoundTripper
+
+	mu    sync.Mutex            // guards what follows
+	found map[string]foundToken // by port
 }
+
+// foundToken is the token of a server on this machine, or that it has none.
+type foundToken struct {
+	token string
+	at    time.Time
+}
+
+// tokenRefresh is how old a token may be that was found by port.
+const tokenRefresh = time.Second
 
 // RoundTrip implements http.RoundTripper.
 func (t *TokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if (t.File == "" && isRead(r.Method)) || r.Header.Get("Authorization") != "" {
 		return t.Next.RoundTrip(r)
 	}
-	token, err := t.token(r)
+	if t.File != "" {
+		token, err := ReadToken(t.File)
+		if err != nil {
+			return nil, err
+		}
+		return t.Next.RoundTrip(withBearer(r, token))
+	}
+	if !isLoopback(r.URL.Hostname()) {
+		return t.Next.RoundTrip(r)
+	}
+	port := portOf(r)
+	token, looked, err := t.byPort(port)
 	if err != nil {
 		return nil, err
 	}
-	if token != "" {
-		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+token)
+	answer, err := t.Next.RoundTrip(withBearer(r, token))
+	if err != nil || looked || answer.StatusCode != http.StatusUnauthorized {
+		return answer, err
 	}
-	return t.Next.RoundTrip(r)
+	// The server may have been started anew. Who is not let in has done nothing.
+	t.forget(port)
+	newer, _, err := t.byPort(port)
+	again := withBearer(r, newer)
+	if err != nil || newer == token || !rewind(again) {
+		return answer, nil
+	}
+	_ = answer.Body.Close()
+	return t.Next.RoundTrip(again)
 }
 
-func (t *TokenTransport) token(r *http.Request) (string, error) {
-	if t.File != "" {
-		return ReadToken(t.File)
+// withBearer returns the request with a token; the request itself where there is
+// none.
+func withBearer(r *http.Request, token string) *http.Request {
+	if token == "" {
+		return r
 	}
-	if !isLoopback(r.URL.Hostname()) {
-		return "", nil
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r
+}
+
+// rewind gives a request that was sent its body once more.
+func rewind(r *http.Request) bool {
+	if r.Body == nil || r.Body == http.NoBody {
+		return true
 	}
-	path, err := TokenPath(portOf(r))
+	if r.GetBody == nil {
+		return false
+	}
+	var err error
+	r.Body, err = r.GetBody()
+	return err == nil
+}
+
+// byPort returns the token of the server on a port of this machine; empty where
+// it has none. looked says that its file was read just now.
+func (t *TokenTransport) byPort(port string) (token string, looked bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if have, known := t.found[port]; known && time.Since(have.at) < tokenRefresh {
+		return have.token, false, nil
+	}
+	path, err := TokenPath(port)
 	if err != nil {
-		return "", nil //nolint:nilerr // no home: then there is no token to find either
+		return "", true, nil //nolint:nilerr // no home: then there is no token to find either
 	}
-	token, err := ReadToken(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	token, err = ReadToken(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", true, err
 	}
-	return token, err
+	if t.found == nil {
+		t.found = map[string]foundToken{}
+	}
+	t.found[port] = foundToken{token: token, at: time.Now()}
+	return token, true, nil
+}
+
+func (t *TokenTransport) forget(port string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.found, port)
 }
 
 func portOf(r *http.Request) string {

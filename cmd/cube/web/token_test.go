@@ -1,9 +1,11 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -86,6 +88,63 @@ func TestTokenGoesOnlyWhereItBelongs(t *testing.T) {
 		if sent := r.Header.Get("Authorization"); sent != test.own {
 			t.Errorf("%s: the caller's request was changed to %q", name, sent)
 		}
+	}
+}
+
+// A token that was found is not looked up for every request, and at once anew
+// where the server was started again with another one.
+func TestTokenIsLookedUpAgainWhereItIsRefused(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	path, err := TokenPath("5556")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, sent := "", 0
+	transport := TokenTransport{Next: roundTrip(func(r *http.Request) (*http.Response, error) {
+		sent++
+		answer := &http.Response{StatusCode: http.StatusCreated, Body: http.NoBody}
+		if body, err := io.ReadAll(r.Body); err != nil || string(body) != "body" {
+			t.Errorf("request %d has the body %q, %v", sent, body, err)
+		}
+		if r.Header.Get("Authorization") != "Bearer "+good {
+			answer.StatusCode = http.StatusUnauthorized
+		}
+		return answer, nil
+	})}
+	post := func() int {
+		r, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:5556/tasks", strings.NewReader("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	for range 2 {
+		if good, err = CreateToken(path); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if status := post(); status != http.StatusCreated {
+				t.Fatalf("a write is answered by %d", status)
+			}
+		}
+	}
+	if sent != 7 {
+		t.Errorf("6 writes took %d requests, want 7", sent)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if status := post(); status != http.StatusCreated || sent != 8 {
+		t.Errorf("the token was looked up for every request: %d, %d requests", status, sent)
+	}
+	good = "another"
+	if status := post(); status != http.StatusUnauthorized {
+		t.Errorf("a write without a token is answered by %d", status)
 	}
 }
 
