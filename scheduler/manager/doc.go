@@ -65,7 +65,7 @@
 // The placement loop is one goroutine. A node has up to InFlight goroutines
 // while there is something to tell its worker, and one while something is
 // expected to change there, which waits on the worker rather than asks in
-// turns. It reads what has changed since its last look, and the whole list after
+// turns; where many nodes change all the time, each is asked less often. It reads what has changed since its last look, and the whole list after
 // a node has joined or come back, where something may be missing there, and once
 // a minute. The journal is one goroutine that brings changes to disk in their
 // order, all that wait with one transaction.

@@ -86,8 +86,19 @@ func (m *Manager) follow(n *node) {
 	if n.following || !n.toFollow() || m.spawn == nil {
 		return
 	}
-	n.following = true
+	m.setFollowing(n, true)
 	m.spawn(func(ctx context.Context) { m.followNode(ctx, n) })
+}
+
+// setFollowing keeps count of the nodes whose lists are being read.
+func (m *Manager) setFollowing(n *node, following bool) {
+	switch {
+	case following && !n.following:
+		m.following++
+	case !following && n.following:
+		m.following--
+	}
+	n.following = following
 }
 
 func (n *node) toFollow() bool {
@@ -120,7 +131,7 @@ func (m *Manager) followNode(ctx context.Context, n *node) {
 		case err == nil:
 			failures = 0
 			m.reconcile(n, &answer, p.started)
-			gap = pollGap(&p, &answer)
+			gap = m.pollGap(&p, &answer)
 		case !called:
 			failures++
 			m.pollFailed(n, err)
@@ -141,25 +152,32 @@ func (m *Manager) followNode(ctx context.Context, n *node) {
 func (m *Manager) unfollowed(n *node) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n.following = n.toFollow()
+	m.setFollowing(n, n.toFollow())
 	return !n.following
 }
 
 // A list costs this much time for each task in it, and is asked for again that
 // much later; at the least what changes in quick succession is read together.
+// Where many nodes change all the time, a node waits so long that all of them
+// together are asked no more than pollsASecond: a change is seen later then, and
+// more of them with one request.
 const (
-	listCost   = 50 * time.Microsecond
-	minListGap = 10 * time.Millisecond
-	maxListGap = time.Second
+	listCost     = 50 * time.Microsecond
+	minListGap   = 10 * time.Millisecond
+	maxListGap   = time.Second
+	pollsASecond = 2000
 )
 
 // pollGap is how long after an answer the next one is asked for.
-func pollGap(p *poll, answer *client.TasksAnswer) time.Duration {
-	gap := min(time.Duration(len(answer.Tasks))*listCost, maxListGap)
+func (m *Manager) pollGap(p *poll, answer *client.TasksAnswer) time.Duration {
+	gap := time.Duration(len(answer.Tasks)) * listCost
 	if p.query.Wait > 0 {
-		gap = max(gap, minListGap)
+		m.mu.Lock()
+		share := time.Duration(m.following) * time.Second / pollsASecond
+		m.mu.Unlock()
+		gap = max(gap, share, minListGap)
 	}
-	return gap
+	return min(gap, maxListGap)
 }
 
 // wholeEvery is how often a list that goes on changing is read in whole, though
@@ -171,7 +189,7 @@ func (m *Manager) nextPoll(ctx context.Context, n *node) (p poll, pollCtx contex
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if ctx.Err() != nil || !n.toFollow() {
-		n.following = false
+		m.setFollowing(n, false)
 		return poll{}, nil, nil, false
 	}
 	p = poll{worker: n.worker, started: m.moment(), timeout: m.cfg.DispatchTimeout}
@@ -205,7 +223,7 @@ func (m *Manager) pollFailed(n *node, err error) {
 func (m *Manager) unfollow(n *node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n.following = false
+	m.setFollowing(n, false)
 }
 
 // sleep waits for d and returns false if ctx ends first.

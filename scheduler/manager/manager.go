@@ -101,6 +101,7 @@ type Manager struct {
 	queue     queue
 	demands   []scheduler.Demand // memory for those of one question to the scheduler
 	counts    [len(task.States)]int
+	following int // nodes whose lists are being read
 	lastSeq   uint64
 	moments   uint64
 	awake     scheduler.Instant // when the watchdog last looked at the clock
