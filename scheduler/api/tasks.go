@@ -32,7 +32,11 @@ func (a *api) submitTask(w http.ResponseWriter, r *http.Request) error {
 		status = http.StatusCreated
 		w.Header().Set("Location", "/tasks/"+placed.ID.String())
 	}
-	wire.WriteJSON(w, status, placed)
+	text, err := placed.AppendJSON(nil)
+	if err != nil {
+		return err
+	}
+	wire.WriteBody(w, status, append(text, '\n'))
 	return nil
 }
 

@@ -118,10 +118,8 @@ func (s *Store) Save(c manager.Changes) error {
 		tasks, decisions, nodes := tx.Bucket(tasksBucket), tx.Bucket(decisionsBucket), tx.Bucket(nodesBucket)
 		// Keys come in growing order: pages can be filled.
 		tasks.FillPercent, decisions.FillPercent = 0.9, 0.9
-		for _, record := range c.Tasks {
-			if err := put(tasks, seqKey(record.Seq), record); err != nil {
-				return err
-			}
+		if err := saveTasks(tasks, c.Tasks); err != nil {
+			return err
 		}
 		if err := saveDecisions(tx, decisions, c.Decisions); err != nil {
 			return err
@@ -133,6 +131,24 @@ func (s *Store) Save(c manager.Changes) error {
 		}
 		return saveNodes(nodes, c.Nodes)
 	})
+}
+
+// saveTasks writes records. Values lie side by side, and stay where they are
+// until the transaction has ended, as bbolt wants it.
+func saveTasks(bucket *bbolt.Bucket, records []*manager.Record) error {
+	const usual = 448 // bytes of a record
+	text := make([]byte, 0, usual*len(records))
+	for _, record := range records {
+		var err error
+		begin := len(text)
+		if text, err = appendRecord(text, record); err != nil {
+			return err
+		}
+		if err := bucket.Put(seqKey(record.Seq), text[begin:len(text):len(text)]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func saveDecisions(tx *bbolt.Tx, bucket *bbolt.Bucket, decisions []manager.SeqDecision) error {

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,7 +19,7 @@ import (
 // stops it. It returns once the event is on the worker's disk, with the task as
 // it then is. The same event sent again, after a lost answer, acts once.
 func (c *Client) Submit(ctx context.Context, event task.Event) (*task.Task, error) {
-	body, err := json.Marshal(event)
+	body, err := wire.AppendEvent(nil, &event)
 	if err != nil {
 		return nil, fmt.Errorf("the event cannot be written as JSON: %w", err)
 	}

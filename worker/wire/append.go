@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"cube/worker/task"
 )
 
@@ -31,6 +33,25 @@ func (p *PlacedTask) AppendJSON(text []byte) ([]byte, error) {
 	a.optionalString("PendingReason", p.PendingReason)
 	a.optionalTime("SubmitTime", p.SubmitTime)
 	return append(a.text, '}'), a.err
+}
+
+// AppendTask appends a task as encoding/json writes it; so is the error.
+func AppendTask(text []byte, t *task.Task) ([]byte, error) {
+	a := appender{text: append(text, '{')}
+	a.task(t)
+	return append(a.text, '}'), a.err
+}
+
+// AppendEvent appends an event as encoding/json writes it; so is the error.
+func AppendEvent(text []byte, e *task.Event) ([]byte, error) {
+	a := appender{text: append(text, '{')}
+	a.id("ID", e.ID)
+	a.state("State", e.State)
+	a.time("Timestamp", e.Timestamp)
+	a.key("Task")
+	a.text, a.more = append(a.text, '{'), false
+	a.task(&e.Task)
+	return append(a.text, "}}"...), a.err
 }
 
 // AppendJSON appends the node as encoding/json writes it. The error is that of
@@ -69,17 +90,9 @@ func (n *Node) AppendJSON(text []byte) ([]byte, error) {
 
 // task appends the fields of a task.
 func (a *appender) task(t *task.Task) {
-	a.key("ID")
-	a.text = append(a.text, '"')
-	id, err := t.ID.MarshalText()
-	a.fail(err)
-	a.text = append(append(a.text, id...), '"')
+	a.id("ID", t.ID)
 	a.string("Name", t.Name)
-	if int(t.State) >= len(task.States) {
-		_, err := t.State.MarshalJSON()
-		a.fail(err)
-	}
-	a.string("State", t.State.String())
+	a.state("State", t.State)
 	a.optionalString("Image", t.Image)
 	a.optionalString("ImagePullPolicy", t.ImagePullPolicy)
 	a.optionalStrings("Command", t.Command)
@@ -134,6 +147,22 @@ func (a *appender) resources(r *task.Resources) {
 	a.text = append(a.text, '}')
 }
 
+func (a *appender) id(name string, v uuid.UUID) {
+	a.key(name)
+	a.text = append(a.text, '"')
+	id, err := v.MarshalText()
+	a.fail(err)
+	a.text = append(append(a.text, id...), '"')
+}
+
+func (a *appender) state(name string, v task.State) {
+	if int(v) >= len(task.States) {
+		_, err := v.MarshalJSON()
+		a.fail(err)
+	}
+	a.string(name, v.String())
+}
+
 func (a *appender) fail(err error) {
 	if a.err == nil {
 		a.err = err
@@ -176,9 +205,12 @@ func (a *appender) optionalFlag(name string, v bool) {
 }
 
 func (a *appender) optionalTime(name string, v time.Time) {
-	if v.IsZero() {
-		return
+	if !v.IsZero() {
+		a.time(name, v)
 	}
+}
+
+func (a *appender) time(name string, v time.Time) {
 	a.key(name)
 	text, err := v.AppendText(append(a.text, '"'))
 	a.fail(err)

@@ -32,6 +32,18 @@ func same(t *testing.T, v appends) {
 	}
 }
 
+// event is one that writes itself.
+type event task.Event
+
+func (e *event) AppendJSON(text []byte) ([]byte, error) {
+	return AppendEvent(text, (*task.Event)(e))
+}
+
+// bare is a task that writes itself.
+type bare task.Task
+
+func (b *bare) AppendJSON(text []byte) ([]byte, error) { return AppendTask(text, (*task.Task)(b)) }
+
 var (
 	stateType    = reflect.TypeFor[task.State]()
 	timeType     = reflect.TypeFor[time.Time]()
@@ -101,6 +113,12 @@ func TestAppendedJSONIsThatOfEncodingJSON(t *testing.T) {
 		var n Node
 		draw(random, reflect.ValueOf(&n).Elem())
 		same(t, &n)
+		var e event
+		draw(random, reflect.ValueOf(&e).Elem())
+		same(t, &e)
+		var b bare
+		draw(random, reflect.ValueOf(&b).Elem())
+		same(t, &b)
 	}
 }
 
@@ -112,6 +130,9 @@ func TestAppendedJSONRefuses(t *testing.T) {
 	same(t, &PlacedTask{Task: task.Task{Cpu: inf}})
 	same(t, &PlacedTask{SubmitTime: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)})
 	same(t, &Node{Load1: &nan})
+	same(t, &event{State: 99})
+	same(t, &event{Timestamp: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)})
+	same(t, &event{Task: task.Task{Cpu: nan}})
 }
 
 func FuzzAppendJSON(f *testing.F) {
