@@ -119,7 +119,8 @@ func (p *page) write(into *bytes.Buffer, w *worker) {
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b := make([]byte, 0, 20<<10)
+	into.Grow(20 << 10)
+	b := into.AvailableBuffer()
 	for _, part := range p.parts {
 		b = append(b, part.text...)
 		if part.write != nil {

@@ -35,6 +35,7 @@ func (w *worker) serve(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	in := bufio.NewReaderSize(conn, 1<<10)
 	var out bytes.Buffer
+	var a answer
 	for {
 		request, err := http.ReadRequest(in)
 		if err != nil {
@@ -44,7 +45,7 @@ func (w *worker) serve(ctx context.Context, conn net.Conn) {
 			<-ctx.Done() // as if the machine had no power
 			return
 		}
-		var a answer
+		a.reset()
 		w.route(ctx, request, &a)
 		_, _ = io.Copy(io.Discard, request.Body)
 		out.Reset()
@@ -56,7 +57,18 @@ func (w *worker) serve(ctx context.Context, conn net.Conn) {
 		if _, err := conn.Write(out.Bytes()); err != nil {
 			return
 		}
+		if out.Cap() > keepBuffer {
+			out, a = bytes.Buffer{}, answer{} // ten thousand pages need not be kept
+		}
 	}
+}
+
+// keepBuffer is how large a buffer is kept for the next answer of a connection.
+const keepBuffer = 8 << 10
+
+func (a *answer) reset() {
+	a.body.Reset()
+	a.status, a.kind, a.tag, a.base = http.StatusOK, "application/json", "", ""
 }
 
 func (a *answer) write(out *bytes.Buffer) {
@@ -82,7 +94,6 @@ func (a *answer) write(out *bytes.Buffer) {
 
 // route does what is asked for.
 func (w *worker) route(ctx context.Context, r *http.Request, a *answer) {
-	a.status, a.kind = http.StatusOK, "application/json"
 	id, named := strings.CutPrefix(r.URL.Path, "/tasks/")
 	var err error
 	switch {

@@ -67,7 +67,7 @@ func newWorker(f *fleet, name string, p *page) *worker {
 func (w *worker) show(h *held) {
 	w.generation++
 	h.changed = w.generation
-	h.text, _ = json.Marshal(&h.task) // a struct that always can be
+	h.text, _ = wire.AppendTask(make([]byte, 0, 512), &h.task) // one that came as JSON always can be
 	if h.task.State == task.Scheduled {
 		return
 	}
