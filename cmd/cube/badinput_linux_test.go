@@ -98,6 +98,7 @@ func TestBadCommands(t *testing.T) {
 
 // TestBadStarts: a server that cannot start says why and ends with status 1.
 func TestBadStarts(t *testing.T) {
+	t.Parallel()
 	env := []string{"XDG_CONFIG_HOME=" + t.TempDir()}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -224,6 +225,7 @@ func join(t *testing.T, managerURL, body, token string) {
 // A task that fits nowhere stays pending, with the reason shown, and is placed
 // when room appears.
 func TestTaskThatFitsNowhereWaitsForRoom(t *testing.T) {
+	t.Parallel()
 	f := startSmall(t, "--capacity.memory=1GiB")
 	first := f.run(t, "--name=first", "--memory=800MiB", "--", "sleep", "600")
 	if first.State != task.Running {

@@ -22,6 +22,7 @@ import (
 // are meant to be markup as text, and has nothing to complain of. On a phone
 // nothing is wider than the screen, however long the names are.
 func TestPageInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("there is no chromium to show the page with")

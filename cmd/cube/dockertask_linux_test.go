@@ -18,6 +18,7 @@ import (
 // TestDockerTask: what the flags of the real worker say of containers is so, and
 // what a container does and how it ends is told over HTTP.
 func TestDockerTask(t *testing.T) {
+	t.Parallel()
 	parent := dockertest.CgroupParent(t) // first: it goes last
 	w := newLoneWorker(t, runtimeDocker)
 	p := w.start("--drain", "--docker.publish-address=127.0.0.1", "--docker.read-only-root", "--cgroup-parent="+parent)

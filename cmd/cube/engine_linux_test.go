@@ -22,6 +22,7 @@ import (
 // own exit code where there is one, and none where there is not; and those tasks
 // start again whose policy says so.
 func TestEngineGoesDown(t *testing.T) {
+	t.Parallel()
 	engine := dockertest.NewPrivate(t)
 	w := &loneWorker{t: t, runtime: runtimeDocker, data: t.TempDir(), env: []string{"XDG_CONFIG_HOME=" + t.TempDir()}}
 	w.image = engine.Image()

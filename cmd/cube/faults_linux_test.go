@@ -22,6 +22,7 @@ var (
 // nothing ran twice but what the package comment of scheduler/manager allows,
 // every answer that a client was given is true, and nothing has leaked.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces, small disks and stepped clocks need root")
 	}

@@ -93,6 +93,7 @@ func refused(t *testing.T, what string, err error) {
 // which is said, what runs goes on, over a kill of the worker too, and the machine
 // is measured; when there is room again, so does all else.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	w := newLoneWorker(t, runtimeProcess)
 	disk := newSmallDisk(t, w.data)
 	first := w.start()
@@ -145,6 +146,7 @@ func (w *loneWorker) onFullDisk(c *client.Client, p *program, late task.Event, r
 // TestStartOnFullDisk: a worker that finds no room for its state measures the
 // machine, and says why it takes no tasks.
 func TestStartOnFullDisk(t *testing.T) {
+	t.Parallel()
 	w := newLoneWorker(t, runtimeProcess)
 	disk := newSmallDisk(t, w.data)
 	disk.fill()

@@ -158,6 +158,7 @@ func (h hostile) send(t *testing.T, base, token string) {
 
 // TestExposedWorkerIsRefused: no address but loopback without authentication.
 func TestExposedWorkerIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, address := range []string{"0.0.0.0:0", "[::]:0", ":0"} {
 		_, stderr, code := cube(t, nil, "worker", "--web.listen-address="+address, "--data-dir="+t.TempDir(), "--runtime=process")
 		if code != 1 || !strings.Contains(stderr, "--web.insecure") {

@@ -13,6 +13,7 @@ import (
 
 // TestOperate: drain, resume, remove, back up and restore, as an operator does.
 func TestOperate(t *testing.T) {
+	t.Parallel()
 	f := startSmall(t)
 	placed := f.run(t, "--name=kept", "--", "sleep", "600")
 	if placed.State != task.Running {
@@ -68,6 +69,7 @@ func (f *fleet) checkBackup(t *testing.T, placed wire.PlacedTask) {
 // A worker that does not let the manager in says so where people look; the task
 // is not lost.
 func TestWorkerThatDoesNotLetTheManagerIn(t *testing.T) {
+	t.Parallel()
 	f := startSmall(t)
 	// Its token lies where this manager does not look.
 	env := append([]string{"XDG_CONFIG_HOME=" + t.TempDir()}, f.env[1:]...)

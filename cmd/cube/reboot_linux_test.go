@@ -34,6 +34,7 @@ func (p *program) kill() {
 // have failed, with the reason and without an exit code, and those start again
 // whose policy says so.
 func TestReboot(t *testing.T) {
+	t.Parallel()
 	w := newLoneWorker(t, runtimeProcess)
 	first := w.start()
 	c := w.client(first)
@@ -57,7 +58,12 @@ func TestReboot(t *testing.T) {
 	if failed.ExitCode != nil || !strings.Contains(failed.Error, "the machine was restarted while it ran") {
 		t.Errorf("it failed with %v: %s", failed.ExitCode, failed.Error)
 	}
-	again := awaitState(t, c, always.Task.ID, task.Running)
+	var again *task.Task // one after the other is looked at: at first it may seem to run on
+	until(t, 30*time.Second, "task "+always.Task.ID.String()+" runs again", func() bool {
+		var err error
+		again, err = c.Task(t.Context(), always.Task.ID)
+		return err == nil && again.State == task.Running && again.RestartCount > 0
+	})
 	if again.RestartCount != 1 || again.ContainerID == before[always.Task.ID].ContainerID {
 		t.Errorf("it was %s, and is %s after %d restarts", before[always.Task.ID].ContainerID, again.ContainerID, again.RestartCount)
 	}

@@ -38,6 +38,7 @@ var callers = map[string]string{"manager": "write", "worker": "write", "operator
 // by tokens, by passwords and by certificates. Secrets are changed while all of
 // them run.
 func TestRolesBothWays(t *testing.T) {
+	t.Parallel()
 	t.Run("tokens", func(t *testing.T) { tokenWay(t).try(t) })
 	t.Run("passwords", func(t *testing.T) { passwordWay(t).try(t) })
 	t.Run("certificates", func(t *testing.T) { certificateWay(t).try(t) })

@@ -87,6 +87,7 @@ const swordfish = "$2a$04$I10o0GG8JtNlUDpZdJnkjezfgTKF/wwo6nW2xnj3Y0sJctaR26XMy"
 // gives it a task, and the CLI asks the manager, all with both; nobody gets
 // anything with less.
 func TestTLSClientCertificatesAndBasicAuth(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	a.issue("server", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	a.issue("client", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})

@@ -17,6 +17,7 @@ import (
 // TestManagerLeavesAStoreItCannotUseAlone: the real manager says what is wrong
 // with it, in one sentence with the file's name, and touches nothing.
 func TestManagerLeavesAStoreItCannotUseAlone(t *testing.T) {
+	t.Parallel()
 	env := []string{"XDG_CONFIG_HOME=" + t.TempDir()}
 	sound := t.TempDir()
 	p := startCube(t, env, "manager", "--web.listen-address=127.0.0.1:0", "--data-dir="+sound)
@@ -40,7 +41,7 @@ func TestManagerLeavesAStoreItCannotUseAlone(t *testing.T) {
 	}
 	for says, text := range map[string][]byte{
 		"corrupt":                bytes.Repeat([]byte("not a store\n"), 3000),
-		"should have":            whole[:3*os.Getpagesize()],
+		" bytes of ":             whole[:3*os.Getpagesize()],
 		"the schema version 99,": later,
 	} {
 		dir := t.TempDir()
@@ -76,6 +77,7 @@ func setSchema(t *testing.T, path, version string) {
 // TestManagerOnAFullDisk: what does not fit is refused and says why; what was
 // accepted is there after a crash; with room, it goes on by itself.
 func TestManagerOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("mounting a small file system needs root")
 	}

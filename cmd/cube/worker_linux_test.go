@@ -92,6 +92,7 @@ func (p *program) terminate() {
 // TestStopOfTheWorker: SIGTERM leaves tasks running, which the next life has
 // again, not restarted; with --drain it stops them.
 func TestStopOfTheWorker(t *testing.T) {
+	t.Parallel()
 	for _, runtime := range []string{runtimeProcess, runtimeDocker} {
 		t.Run(runtime, func(t *testing.T) {
 			w := newLoneWorker(t, runtime)
@@ -124,6 +125,7 @@ func TestStopOfTheWorker(t *testing.T) {
 // TestSecondWorkerIsRefused: two workers on one data directory would run every
 // task twice.
 func TestSecondWorkerIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newLoneWorker(t, runtimeProcess)
 	first := w.start()
 	first.url()
@@ -136,6 +138,7 @@ func TestSecondWorkerIsRefused(t *testing.T) {
 // TestWorkerWithUnusableState: the machine is measured and served, tasks are
 // refused with the reason, and the file stays as it is.
 func TestWorkerWithUnusableState(t *testing.T) {
+	t.Parallel()
 	newer := func(t *testing.T, path string) {
 		db, err := bbolt.Open(path, 0o600, nil)
 		if err != nil {
