@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type simulateFlags struct {
 	history  bool
 	needed   bool
 	settings []string
+	resample string // a seed; "" leaves the trace's schedules
 	format   string
 	plot     string
 }
@@ -48,6 +50,9 @@ func (c *cli) registerSimulate(app *kingpin.Application) {
 	cmd.Flag("memory-scale", "Give the nodes this much of their memory.").Default("1").Float64Var(&f.memory)
 	cmd.Flag("job-history", "Tell the scheduler the name of each task's job, so that it can learn by it.").BoolVar(&f.history)
 	cmd.Flag("nodes-needed", "Also find the fewest nodes with no more than 1 % of node-slots over.").BoolVar(&f.needed)
+	cmd.Flag("resample", "Replay other schedules than the trace has, drawn from it by this seed: tasks drawn with replacement, "+
+		"the day begun at another hour, another mixture of nodes with as much CPU, and CPU requests scaled.").
+		PlaceHolder("SEED").StringVar(&f.resample)
 	cmd.Flag("parameter", "Try another value of a constant of the policy measured, NAME=VALUE: "+
 		strings.Join(simulate.ParameterNames(), ", ")+". Can be repeated.").PlaceHolder("NAME=VALUE").StringsVar(&f.settings)
 	cmd.Flag("format", "table, json or csv.").Default("table").EnumVar(&f.format, "table", "json", "csv")
@@ -107,6 +112,13 @@ func (f *simulateFlags) study(ctx context.Context, dir string, policies []string
 		return nil, err
 	}
 	trace.Machines = simulate.ScaleMemory(trace.Machines, f.memory)
+	if f.resample != "" {
+		seed, err := strconv.ParseUint(f.resample, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("--resample is %q; want a number of 0 or more", f.resample)
+		}
+		trace = trace.Resample(seed)
+	}
 	parameters := simulate.DefaultParameters()
 	for _, setting := range f.settings {
 		if err := parameters.Set(setting); err != nil {

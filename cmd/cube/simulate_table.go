@@ -15,8 +15,12 @@ func (c *cli) printStudies(studies []*simulate.Study, f *simulateFlags) error {
 		if i > 0 {
 			fmt.Fprintln(c.stdout)
 		}
-		fmt.Fprintf(c.stdout, "%s: %d tasks, %d nodes, schedules: %d, scrapes every %v\n",
-			s.Trace.Name, len(s.Trace.Tasks), len(s.Trace.Machines), len(s.Rows[simulate.Oracle]), f.interval)
+		drawn := ""
+		if f.resample != "" {
+			drawn = ", resampled by seed " + f.resample
+		}
+		fmt.Fprintf(c.stdout, "%s: %d tasks, %d nodes, schedules: %d, scrapes every %v%s\n",
+			s.Trace.Name, len(s.Trace.Tasks), len(s.Trace.Machines), len(s.Rows[simulate.Oracle]), f.interval, drawn)
 		header := []string{"POLICY", "OVER %", "UNSERVED %", "P99 %", "CV", "REJECTED", "NODES USED", "MEMORY OVER %", "GAP CLOSED %"}
 		if f.needed {
 			header = append(header, "NODES NEEDED")

@@ -76,6 +76,21 @@ func TestSimulateFormatsAgree(t *testing.T) {
 	}
 }
 
+// Resampled schedules are others, the same ones each time, and said to be so.
+func TestSimulateResamples(t *testing.T) {
+	args := []string{"--policy=measured", "--random-draws=2"}
+	first := simulated(t, append(args, "--resample=1")...)
+	if !strings.Contains(first, "resampled by seed 1\n") || first != simulated(t, append(args, "--resample=1")...) {
+		t.Errorf("not said to be resampled, or not the same twice: %s", first)
+	}
+	_, rows, _ := strings.Cut(first, "\n")
+	for _, other := range [][]string{{"--resample=2"}, nil} {
+		if _, others, _ := strings.Cut(simulated(t, append(args, other...)...), "\n"); others == rows {
+			t.Errorf("with %q the rows are the same: %s", other, rows)
+		}
+	}
+}
+
 func TestSimulatePlotIsWellFormed(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "plot.svg")
 	simulated(t, "--policy=measured", "--policy=least-allocated", "--policy=random", "--seeds=1", "--plot", file)
@@ -110,6 +125,7 @@ func TestSimulateRefuses(t *testing.T) {
 		{[]string{"--trace", tinyTrace, "--scrape-phases", "0"}, "--scrape-phases is 0"},
 		{[]string{"--trace", tinyTrace, "--scrape-interval", "1ms"}, "--scrape-interval is 1ms"},
 		{[]string{"--trace", tinyTrace, "--memory-scale", "0"}, "--memory-scale is 0"},
+		{[]string{"--trace", tinyTrace, "--resample", "x"}, `--resample is "x"`},
 		{[]string{"--trace", tinyTrace, "--parameter", "best=1"}, `"best" is not a parameter`},
 		{[]string{"--trace", tinyTrace, "--parameter", "changed=2"}, "the chance to change: 2; want 0 to 1"},
 		{[]string{"--trace", tinyTrace, "--format", "xml"}, "xml"},

@@ -31,7 +31,7 @@ type Options struct {
 	// a policy that reads is averaged: a replay is chaotic, and its figures
 	// depend on them. 0 is 1.
 	Phases int
-	// Machines replace the trace's own; nil leaves those.
+	// Machines replace those of the trace or of the schedule; nil leaves those.
 	Machines []Machine
 	// JobHistory tells the scheduler the name of each task's job.
 	JobHistory bool
@@ -97,11 +97,7 @@ func replayPolicy(ctx context.Context, t *Trace, s *Schedule, name string, o *Op
 }
 
 func (o *Options) world(t *Trace, s *Schedule) *world {
-	machines := o.Machines
-	if machines == nil {
-		machines = t.Machines
-	}
-	w := newWorld(t, s, machines)
+	w := newWorld(t, s, o.Machines)
 	w.history = o.JobHistory
 	return w
 }

@@ -46,8 +46,8 @@ func newTold(w *world, what string) *told {
 		t.course = append(t.course, make([]int64, Slots))
 	}
 	tasks := make(map[int64]float64)
-	for i := range w.trace.Tasks {
-		one := &w.trace.Tasks[i]
+	for i := range w.tasks {
+		one := &w.tasks[i]
 		sums := make([]float64, Slots+1)
 		for s, use := range one.CpuUse {
 			sums[s+1] = sums[s] + float64(use)

@@ -55,11 +55,14 @@ type Schedule struct {
 	// Seed numbers the schedule; scrape phases and draws follow from it.
 	Seed     int
 	Arrivals []Arrival
+	// Tasks and Machines replace the trace's on this day; nil leaves those.
+	Tasks    []Task
+	Machines []Machine
 }
 
 // Arrival is a task that comes and goes.
 type Arrival struct {
-	Task           int // index in the trace
+	Task           int // index in the schedule's tasks, or else the trace's
 	Arrive, Depart time.Duration
 }
 
@@ -77,18 +80,27 @@ func slotOf(at time.Duration) int { return min(int(at/Slot), Slots-1) }
 // Fleet returns n machines that alternate between the first two types of the
 // trace's machines.
 func (t *Trace) Fleet(n int) []Machine {
-	types := t.Machines[:1]
-	for _, m := range t.Machines {
-		if m != types[0] {
-			types = []Machine{types[0], m}
-			break
-		}
-	}
+	first, second := t.types()
 	fleet := make([]Machine, n)
 	for i := range fleet {
-		fleet[i] = types[i%len(types)]
+		fleet[i] = first
+		if i%2 == 1 {
+			fleet[i] = second
+		}
 	}
 	return fleet
+}
+
+// types returns the first two types of machines that the trace has; twice the
+// same when there is only one.
+func (t *Trace) types() (first, second Machine) {
+	first, second = t.Machines[0], t.Machines[0]
+	for _, m := range t.Machines {
+		if m != first {
+			return first, m
+		}
+	}
+	return first, second
 }
 
 // ScaleMemory returns machines with so much of the memory.

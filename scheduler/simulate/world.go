@@ -9,7 +9,7 @@ import (
 
 // world is one day: the machines, and what is on them.
 type world struct {
-	trace    *Trace
+	tasks    []Task
 	schedule *Schedule
 	machines []*machine
 	history  bool // the scheduler is told the names of jobs
@@ -22,8 +22,20 @@ type world struct {
 	ends       int
 }
 
+// newWorld is a day on the fleet, or on that which belongs to the trace or to
+// the schedule where it is nil.
 func newWorld(t *Trace, s *Schedule, fleet []Machine) *world {
-	w := &world{trace: t, schedule: s, runs: make([]*run, len(s.Arrivals))}
+	w := &world{tasks: t.Tasks, schedule: s, runs: make([]*run, len(s.Arrivals))}
+	if s.Tasks != nil {
+		w.tasks = s.Tasks
+	}
+	switch {
+	case fleet != nil:
+	case s.Machines != nil:
+		fleet = s.Machines
+	default:
+		fleet = t.Machines
+	}
 	for _, m := range fleet {
 		w.machines = append(w.machines, newMachine(m))
 	}
@@ -32,7 +44,7 @@ func newWorld(t *Trace, s *Schedule, fleet []Machine) *world {
 }
 
 func (w *world) taskOf(arrival int) *Task {
-	return &w.trace.Tasks[w.schedule.Arrivals[arrival].Task]
+	return &w.tasks[w.schedule.Arrivals[arrival].Task]
 }
 
 // nameOf returns the name that the scheduler is told of a task.

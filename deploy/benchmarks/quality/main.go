@@ -22,6 +22,7 @@ type config struct {
 	draws    int
 	tries    []string
 	factor   float64
+	resample []uint64
 }
 
 func main() {
@@ -43,6 +44,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	app.Flag("scrape-phases", "Over how many draws of the times of scrapes a schedule is averaged.").Default("3").IntVar(&c.phases)
 	app.Flag("random-draws", "Over how many draws a schedule the random placement is averaged.").
 		Default(fmt.Sprint(simulate.DefaultDraws)).IntVar(&c.draws)
+	app.Flag("resample", "Resample the schedules by this seed, see cube simulate. Can be repeated: then all of these.").Uint64ListVar(&c.resample)
 	sensitivity := app.Command("sensitivity", "Change each constant, and only that.")
 	sensitivity.Flag("factor", "Divide and multiply each by this.").Default("2").Float64Var(&c.factor)
 	cross := app.Command("cross", "Choose on some schedules, judge on others.")

@@ -34,7 +34,7 @@ func replayAll(ctx context.Context, c *config) (*bench, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := &replayed{trace: trace, schedules: trace.Schedules[:min(c.seeds, len(trace.Schedules))]}
+		t := &replayed{trace: trace, schedules: schedules(trace, c)}
 		b.traces = append(b.traces, t)
 		o := simulate.Options{Interval: c.interval, Draws: c.draws, Phases: c.phases}
 		t.random = t.replay(ctx, group, simulate.Random, o)
@@ -51,6 +51,19 @@ func replayAll(ctx context.Context, c *config) (*bench, error) {
 		}
 	}
 	return b, group.Wait()
+}
+
+// schedules are the trace's, or as many drawn from it by each seed.
+func schedules(t *simulate.Trace, c *config) []simulate.Schedule {
+	n := min(c.seeds, len(t.Schedules))
+	if len(c.resample) == 0 {
+		return t.Schedules[:n]
+	}
+	var all []simulate.Schedule
+	for _, seed := range c.resample {
+		all = append(all, t.Resample(seed).Schedules[:n]...)
+	}
+	return all
 }
 
 // replay lets the group fill in a row a schedule.
