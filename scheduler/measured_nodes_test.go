@@ -138,3 +138,52 @@ func TestMeasuredDegradesByRule(t *testing.T) {
 		t.Errorf("a page without CPU: %q, %+v", made.Node, made.Refused)
 	}
 }
+
+// Each of the three resources has its say: the idlest node has no disk left, the
+// next no memory, and the busiest takes the task.
+func TestThreeResourcesCount(t *testing.T) {
+	s := newState(t, "measured", 3)
+	for node, each := range []task.Resources{{Cpu: 1, Memory: gib, Disk: 89 * gib}, {Cpu: 1, Memory: 23 * gib, Disk: gib}, {Cpu: 1, Memory: gib, Disk: gib}} {
+		for i := range 10 {
+			d := scheduler.Demand{Task: taskID(100*node + i), Requests: each}
+			place(t, s, scheduler.Placement{Demand: d, Node: nodeName(node), At: at(0), StartTime: 1000})
+		}
+		steadily(t, s, reading(nodeName(node), 0), 3600, 100*node, 10, []float64{0.1, 0.2, 2}[node], 0)
+	}
+	for _, c := range []struct {
+		asks task.Resources
+		want string
+	}{
+		{task.Resources{Cpu: 1, Memory: 16 * gib, Disk: 50 * gib}, "n02"},
+		{task.Resources{Cpu: 1, Disk: 50 * gib}, "n01"},
+		{task.Resources{Cpu: 1, Memory: gib, Disk: gib}, "n00"},
+	} {
+		made := s.Decide(at(3601), scheduler.Demand{Task: taskID(999), Requests: c.asks}, 1)
+		if made.Node != c.want {
+			t.Errorf("%q won for %+v, want %s: %+v, %+v", made.Node, c.asks, c.want, made.Candidates, made.Refused)
+		}
+	}
+}
+
+// Tasks of a size that was never seen are foreseen by what others use of their
+// request: a burst of them fills the idle node as far as the busy one, and no
+// further, though nothing is measured of any of them.
+func TestFirstOfASizeSpreadByWhatOthersUse(t *testing.T) {
+	s := newState(t, "measured", 2)
+	for i := range 80 {
+		started(t, s, nodeName(i/40), i, 1, "")
+	}
+	for node, each := range []float64{0.6, 0.2} {
+		r := reading(nodeName(node), 0)
+		r.OvercommitCpu = 4
+		steadily(t, s, r, 7200, 40*node, 40, each, 0)
+	}
+	near(t, "what the first of 8 cores will use", predicted(s, 7201, 8, ""), 8*0.4, 0.5)
+	got := map[string]int{}
+	for i := range 7 { // 16 cores are idle more on n01: five of them
+		got[put(t, s, at(7201), demand(200+i, 8, gib), uint64(i))]++
+	}
+	if got["n01"] < 5 || got["n00"] < 1 {
+		t.Errorf("%v; want five or six of seven on the idle node", got)
+	}
+}
