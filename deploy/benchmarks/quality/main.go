@@ -21,6 +21,7 @@ type config struct {
 	phases   int
 	draws    int
 	tries    []string
+	peers    []string // compared with, in place of settings
 	factor   float64
 	resample []uint64
 }
@@ -50,16 +51,23 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	cross := app.Command("cross", "Choose on some schedules, judge on others.")
 	cross.Flag("try", "A setting beside the present one, as in changed=0.6,horizon=3600. Can be repeated.").
 		Required().StringsVar(&c.tries)
+	others := app.Command("peers", "Compare with the other policies, schedule by schedule.")
 	command, err := app.Parse(args)
 	if err != nil {
 		return err
 	}
-	if command == sensitivity.FullCommand() {
+	switch command {
+	case sensitivity.FullCommand():
 		c.tries = around(c.factor)
+	case others.FullCommand():
+		c.peers = append([]string{ours}, peers()...)
 	}
 	b, err := replayAll(ctx, &c)
 	if err != nil {
 		return err
+	}
+	if command == others.FullCommand() {
+		return b.printPeers(out)
 	}
 	if err := b.print(out); err != nil || command == sensitivity.FullCommand() {
 		return err

@@ -21,12 +21,16 @@ type replayed struct {
 	trace          *simulate.Trace
 	schedules      []simulate.Schedule
 	random, oracle []simulate.Row
-	rows           [][]simulate.Row // by setting and schedule
+	rows           [][]simulate.Row // by setting, or by policy (ours first), and schedule
 }
 
 // replayAll replays every trace under every setting, on all cores.
 func replayAll(ctx context.Context, c *config) (*bench, error) {
-	b := &bench{settings: append([]string{""}, c.tries...)}
+	b := &bench{}
+	if len(c.peers) == 0 {
+		b.settings = append(b.settings, "") // the constants as they are
+		b.settings = append(b.settings, c.tries...)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, dir := range c.traces {
@@ -39,6 +43,9 @@ func replayAll(ctx context.Context, c *config) (*bench, error) {
 		o := simulate.Options{Interval: c.interval, Draws: c.draws, Phases: c.phases}
 		t.random = t.replay(ctx, group, simulate.Random, o)
 		t.oracle = t.replay(ctx, group, simulate.Oracle, o)
+		for _, peer := range c.peers {
+			t.rows = append(t.rows, t.replay(ctx, group, peer, o))
+		}
 		for _, setting := range b.settings {
 			p := simulate.DefaultParameters()
 			if setting != "" {
@@ -47,7 +54,7 @@ func replayAll(ctx context.Context, c *config) (*bench, error) {
 				}
 			}
 			o.Parameters = &p
-			t.rows = append(t.rows, t.replay(ctx, group, "measured", o))
+			t.rows = append(t.rows, t.replay(ctx, group, ours, o))
 		}
 	}
 	return b, group.Wait()
