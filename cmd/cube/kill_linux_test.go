@@ -207,21 +207,7 @@ func (k *killTest) settle() {
 	k.t.Helper()
 	p := k.start("--drain")
 	c := k.client(p)
-	var tasks map[uuid.UUID]*task.Task
-	until(k.t, 3*time.Minute, "what is to end has ended, what was to be stopped too", func() bool {
-		answer, err := c.Tasks(k.t.Context(), client.TasksQuery{})
-		if err != nil {
-			k.t.Fatal(err)
-		}
-		tasks = map[uuid.UUID]*task.Task{}
-		for _, got := range answer.Tasks {
-			if tasks[got.ID] != nil {
-				k.t.Fatalf("task %s is listed twice", got.ID)
-			}
-			tasks[got.ID] = got
-		}
-		return k.atRest(tasks)
-	})
+	tasks := k.awaitRest(c)
 	accepted := 0
 	for id, a := range k.asked {
 		got := tasks[id]
@@ -246,6 +232,34 @@ func (k *killTest) settle() {
 	k.compareWithMachine(tasks, "before it is drained")
 	p.terminate()
 	k.compareWithMachine(nil, "after it was drained")
+}
+
+// awaitRest follows the worker's changes until what is to end has ended, and what
+// was to be stopped too. A busy machine takes its time for that, but something
+// changes meanwhile.
+func (k *killTest) awaitRest(c *client.Client) map[uuid.UUID]*task.Task {
+	k.t.Helper()
+	query := client.TasksQuery{Wait: 2 * time.Minute}
+	for {
+		answer, err := c.Tasks(k.t.Context(), query)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		tasks := map[uuid.UUID]*task.Task{}
+		for _, got := range answer.Tasks {
+			if tasks[got.ID] != nil {
+				k.t.Fatalf("task %s is listed twice", got.ID)
+			}
+			tasks[got.ID] = got
+		}
+		if k.atRest(tasks) {
+			return tasks
+		}
+		if answer.Generation == query.Since {
+			k.t.Fatalf("nothing has changed for %v, and not all tasks are at rest", query.Wait)
+		}
+		query.Since = answer.Generation
+	}
 }
 
 // atRest reports whether no task is on its way to another state.

@@ -157,16 +157,26 @@ func (p *program) url() string {
 	return p.await(`is serving.*url=(http://[^ "]+)`, 30*time.Second)
 }
 
-// interrupt is Ctrl-C; the program has to end with status 0 in time.
+// interrupt is Ctrl-C; the program has to end with status 0, and to say what it
+// does where that takes long.
 func (p *program) interrupt() {
 	p.t.Helper()
 	_ = p.cmd.Process.Signal(os.Interrupt) // an ended one is seen below
-	select {
-	case <-p.ended:
-	case <-time.After(30 * time.Second):
-		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // print where it hangs
-		<-p.ended
-		p.t.Errorf("did not end within 30 s of an interrupt")
+	const silence = 30 * time.Second
+	for over := false; !over; {
+		p.mu.Lock()
+		more := p.more
+		p.mu.Unlock()
+		select {
+		case <-p.ended:
+			over = true
+		case <-more:
+		case <-time.After(silence):
+			_ = p.cmd.Process.Signal(syscall.SIGQUIT) // print where it hangs
+			<-p.ended
+			p.t.Errorf("did not end within %v of an interrupt, or of what it said last", silence)
+			over = true
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
