@@ -40,8 +40,10 @@
 // (freezer on v1, cgroup.kill on v2) and, for what is in no cgroup, by walking
 // the subreaper's descendants until there is none. A supervisor that is lost
 // takes the first process with it (PR_SET_PDEATHSIG); the rest is killed by
-// the cgroup, or found by session and by the variable CUBE_RUN, and the exit
-// code is reported as unknown.
+// the cgroup, or found by session, by the variable CUBE_RUN and by descent from
+// what is found so, and the exit code is reported as unknown. Without cgroups one
+// kind of process is not found after that loss: one that has left the session and
+// dropped the environment, and whose ancestors in the run have all ended.
 //
 // # Health checks
 //

@@ -25,9 +25,14 @@ func killConfigs(t *testing.T) map[string]Config {
 	return map[string]Config{"cgroups": {program: thisProgram}, "no cgroups": {NoCgroups: true}}
 }
 
-// escape starts a daemon, whose parent has ended, in a session of its own, and
-// a child in another; prints their PIDs, and goes on as the command says.
-const escape = `setsid sh -c 'sleep 1000 & echo $!' & wait; setsid sleep 1000 & echo $!; `
+// escape starts a daemon, whose parent has ended, in a session of its own; another
+// in another, and below that, in a third, one that has dropped its environment;
+// prints their PIDs, and goes on as the command says.
+const escape = `setsid sh -c 'sleep 1000 & echo $!' & wait; ` +
+	`for pid in $(setsid sh -c 'setsid env -i sleep 1000 >/dev/null 2>&1 & echo $! $$; exec >/dev/null 2>&1; wait' &); do echo $pid; done; `
+
+// escaped is how many PIDs escape prints.
+const escaped = 3
 
 func TestWhatEscapesIsKilledWithTheRun(t *testing.T) {
 	for name, config := range killConfigs(t) {
@@ -35,10 +40,10 @@ func TestWhatEscapesIsKilledWithTheRun(t *testing.T) {
 			t.Run(name+", "+how, func(t *testing.T) {
 				rt := newRuntime(t, config)
 				r := startCommand(t, rt, "sh", "-c", escape+command)
-				escaped := firstLines(t, rt, r.Key, 2)
+				pids := firstLines(t, rt, r.Key, escaped)
 				want := "6"
 				if how == "a stop" {
-					for _, pid := range escaped {
+					for _, pid := range pids {
 						if !alive(atoi(t, pid)) {
 							t.Errorf("the daemon %s was killed before the stop", pid)
 						}
@@ -52,7 +57,7 @@ func TestWhatEscapesIsKilledWithTheRun(t *testing.T) {
 					t.Errorf("ended with %s, %s; want %s", code(exit), exit.Error, want)
 				}
 				// Not eventually: the run has not ended while they live.
-				for _, pid := range escaped {
+				for _, pid := range pids {
 					if alive(atoi(t, pid)) {
 						t.Errorf("the daemon %s outlives the run", pid)
 					}
@@ -67,7 +72,7 @@ func TestLostSupervisorEndsTheRunWithoutACode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rt := newRuntime(t, config)
 			r := startCommand(t, rt, "sh", "-c", escape+"exec sleep 1000")
-			escaped := firstLines(t, rt, r.Key, 2)
+			pids := firstLines(t, rt, r.Key, escaped)
 			if err := unix.Kill(rt.find(r.Key).record.Supervisor.PID, unix.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +80,7 @@ func TestLostSupervisorEndsTheRunWithoutACode(t *testing.T) {
 			if exit.Code != nil || !strings.Contains(exit.Error, "supervisor was lost") {
 				t.Errorf("ended with %s, %q", code(exit), exit.Error)
 			}
-			for _, pid := range append(escaped, strings.TrimPrefix(r.Handle, "pid:")) {
+			for _, pid := range append(pids, strings.TrimPrefix(r.Handle, "pid:")) {
 				if alive(atoi(t, pid)) {
 					t.Errorf("process %s outlives the run", pid)
 				}
@@ -95,7 +100,7 @@ func TestSupervisorLostWhileNoWorkerRan(t *testing.T) {
 			config.Dir = t.TempDir()
 			first := newRuntime(t, config)
 			r := startCommand(t, first, "sh", "-c", escape+"exec sleep 1000")
-			escaped := firstLines(t, first, r.Key, 2)
+			pids := firstLines(t, first, r.Key, escaped)
 			supervisor := first.find(r.Key).record.Supervisor.PID
 			if err := first.Close(); err != nil {
 				t.Fatal(err)
@@ -110,7 +115,7 @@ func TestSupervisorLostWhileNoWorkerRan(t *testing.T) {
 			if exit := wait(t, second, r.Key); exit.Code != nil || exit.Error == "" {
 				t.Errorf("ended with %s, %q", code(exit), exit.Error)
 			}
-			for _, pid := range append(escaped, strings.TrimPrefix(r.Handle, "pid:")) {
+			for _, pid := range append(pids, strings.TrimPrefix(r.Handle, "pid:")) {
 				if alive(atoi(t, pid)) {
 					t.Errorf("process %s outlives the run", pid)
 				}
