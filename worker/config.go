@@ -19,6 +19,10 @@ type Config struct {
 	// size of the file system that tasks write to. It is asked anew for every
 	// admission and every scrape. Calls at the same time are allowed.
 	Capacity func() (task.Resources, error)
+	// Free tells what is left, in bytes, of the file system that the worker's own
+	// state and the files of its runs are on; nil leaves it unasked. It is asked
+	// anew for every admission. Calls at the same time are allowed.
+	Free func() (task.Bytes, error)
 	// CapacityOverride replaces each figure of Capacity where it is not 0.
 	CapacityOverride task.Resources
 	// Reserve is kept back from tasks, for the system and the worker itself.

@@ -120,6 +120,28 @@ func (w *Worker) admit(e *entry, t *task.Task, allocatable task.Resources) error
 	return nil
 }
 
+// leastFree is what has to be left of the worker's own file system, in bytes, for a
+// task to be taken: the record of the largest one, a request's megabyte, is written
+// beside what is there, and its run has files. With less it would be taken and could
+// not be started.
+const leastFree = 4 << 20
+
+// checkFree refuses a task where its own records would not fit (no_room).
+func (w *Worker) checkFree() error {
+	if w.cfg.Free == nil {
+		return nil
+	}
+	free, err := w.cfg.Free()
+	if err != nil {
+		return wire.New(wire.CodeUnavailable, "what is left of the worker's own disk cannot be read: %v", err)
+	}
+	if free < leastFree {
+		return wire.New(wire.CodeNoRoom, "Disk: %s is left of the file system with the worker's own state; a task is taken where %s are",
+			free, task.Bytes(leastFree)).WithField("Disk")
+	}
+	return nil
+}
+
 // noRoom is the refusal, with the figures it came from.
 func noRoom(field, asked, free, allocatable, promised string, tasks int) error {
 	noun := "tasks"

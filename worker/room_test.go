@@ -2,8 +2,10 @@ package worker_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -12,6 +14,7 @@ import (
 	"cube/worker"
 	"cube/worker/task"
 	"cube/worker/wire"
+	"cube/worker/workertest"
 )
 
 func TestAdmission(t *testing.T) {
@@ -60,6 +63,13 @@ func TestAdmission(t *testing.T) {
 		"a reserve larger than the machine": {
 			edit: func(c *worker.Config) { c.Reserve.Cpu = 100 }, ask: task.Resources{Cpu: 1},
 			field: "Cpu", says: []string{"0 cores of 0 cores"},
+		},
+		"its own disk is nearly full": {
+			edit:  func(c *worker.Config) { c.Free = func() (task.Bytes, error) { return 4<<20 - 4096, nil } },
+			field: "Disk", says: []string{"is left of the file system with the worker's own state", "4MiB"},
+		},
+		"and with a page more it is not": {
+			edit: func(c *worker.Config) { c.Free = func() (task.Bytes, error) { return 4 << 20, nil } },
 		},
 		"more than any number": {ask: task.Resources{Cpu: 1e300}, field: "Cpu"},
 		"all the bytes there are": {
@@ -153,5 +163,35 @@ func TestUnknownCapacityIsNoCapacity(t *testing.T) {
 			cfg.CapacityOverride = task.Resources{Cpu: 1, Memory: 1 << 30, Disk: 1 << 30}
 		})
 		wantState(t, m.submit(startOf(uuid.New(), 1)), task.Running)
+	})
+}
+
+// overfull is a store whose disk has no room for a record.
+type overfull struct{ *workertest.Store }
+
+func (overfull) Save(...worker.Record) error {
+	return fmt.Errorf("worker.db cannot be written: %w", syscall.ENOSPC)
+}
+
+// A task for whose record there is no room on disk is refused so that another
+// worker may have it: it is for sure not here, also not in a later life.
+func TestRecordThatHasNoRoomIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := boot(t, func(c *worker.Config) { c.Store = overfull{workertest.NewStore()} })
+		event := startOf(uuid.New(), 1)
+		_, _, err := m.Submit(t.Context(), event)
+		wantCode(t, err, wire.CodeNoRoom)
+		if e := wire.AsError(err); e.Field != "Disk" || !strings.Contains(e.Message, "no space left on device") {
+			t.Errorf("refused with field %q: %s", e.Field, e.Message)
+		}
+		if (m.Allocated() != task.Resources{}) {
+			t.Errorf("what was refused holds %+v", m.Allocated())
+		}
+		// Where not even that can be made sure of, it is another refusal.
+		broken := workertest.NewStore()
+		m = boot(t, func(c *worker.Config) { c.Store = broken })
+		broken.Break(syscall.ENOSPC)
+		_, _, err = m.Submit(t.Context(), event)
+		wantCode(t, err, wire.CodeUnavailable)
 	})
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -185,6 +187,9 @@ func judge(known *Record, t *task.Task) (repeated bool, err error) {
 // accept makes sure of the task's room and of its event, writes the record, and
 // has the task started. The caller holds the turn.
 func (w *Worker) accept(e *entry, event uuid.UUID, next *Record) error {
+	if err := w.checkFree(); err != nil {
+		return err
+	}
 	allocatable, err := w.Allocatable()
 	if err != nil {
 		return wire.New(wire.CodeUnavailable, "%v", err)
@@ -208,7 +213,10 @@ func (w *Worker) accept(e *entry, event uuid.UUID, next *Record) error {
 	}
 	w.mu.Unlock()
 
-	err = w.save(e, next)
+	if err = w.save(e, next); errors.Is(err, syscall.ENOSPC) && w.reassure(e) == nil {
+		// For sure it is not on disk, so who asks may ask another worker.
+		err = wire.New(wire.CodeNoRoom, "Disk: %v", err).WithField("Disk")
+	}
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -228,5 +236,8 @@ func (w *Worker) accept(e *entry, event uuid.UUID, next *Record) error {
 
 // unsaved is the refusal where the store failed: nothing was changed.
 func unsaved(err error) error {
+	if full := (*wire.Error)(nil); errors.As(err, &full) {
+		return full
+	}
 	return wire.New(wire.CodeUnavailable, "the worker's state cannot be written, so nothing was changed: %v", err)
 }

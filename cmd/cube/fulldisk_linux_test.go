@@ -131,8 +131,14 @@ func TestFullDisk(t *testing.T) {
 // runs.
 func (w *loneWorker) onFullDisk(c *client.Client, p *program, late task.Event, ran *task.Task) {
 	w.t.Helper()
-	_, err := c.Submit(w.t.Context(), late)
-	refused(w.t, "a task that cannot be written", err)
+	// However little there is of it: it could be written perhaps, and not be run.
+	small := w.forever()
+	for what, event := range map[string]task.Event{"a task that cannot be written": late, "a task": small} {
+		_, err := c.Submit(w.t.Context(), event)
+		if answer := wire.AsError(err); err == nil || answer.Code != wire.CodeNoRoom || answer.Field != "Disk" {
+			w.t.Errorf("%s on a full disk: %v", what, err)
+		}
+	}
 	if _, err := c.Task(w.t.Context(), late.Task.ID); wire.AsError(err).Code != wire.CodeNotFound {
 		w.t.Errorf("what was refused is there: %v", err)
 	}
@@ -141,6 +147,48 @@ func (w *loneWorker) onFullDisk(c *client.Client, p *program, late task.Event, r
 	if err != nil || got.State != task.Running || got.ContainerID != ran.ContainerID {
 		w.t.Errorf("the task that ran is %+v, %v", got, err)
 	}
+}
+
+// TestFullDiskOfOneWorker: a task that a worker has no room on its own disk for is
+// not failed there but goes to the next, and waits, with the reason, while there is
+// none.
+func TestFullDiskOfOneWorker(t *testing.T) {
+	f := &fleet{env: []string{"XDG_CONFIG_HOME=" + t.TempDir()}}
+	f.manager = startCube(t, f.env, "manager", "--web.listen-address=127.0.0.1:0", "--data-dir="+t.TempDir(), "--scrape.interval=1s")
+	f.managerURL = f.manager.url()
+	f.env = append(f.env, "CUBE_MANAGER="+f.managerURL)
+	join := func(dir string) (name string) {
+		p := startCube(t, f.env, "worker", "--web.listen-address=127.0.0.1:0", "--data-dir="+dir,
+			"--join="+f.managerURL, "--runtime=process", "--drain")
+		name = strings.TrimPrefix(p.url(), "http://")
+		until(t, time.Minute, "the worker is ready", func() bool { return f.nodes(t)[name].State == wire.NodeReady })
+		return name
+	}
+	dir := t.TempDir()
+	disk := newSmallDisk(t, dir)
+	join(dir)
+	disk.fill()
+	mustCube(t, f.env, "run", "--", "sleep", "86421")
+	find := func() wire.PlacedTask {
+		tasks := f.tasks(t)
+		if len(tasks) != 1 {
+			t.Fatalf("listed are %+v; want the one task", tasks)
+		}
+		return tasks[0]
+	}
+	until(t, time.Minute, "the task waits, and says why", func() bool {
+		placed := find()
+		if placed.State != task.Pending && placed.State != task.Scheduled {
+			t.Fatalf("it is %s: %s", placed.State, placed.Error)
+		}
+		return placed.State == task.Pending && strings.Contains(placed.PendingReason, "Disk:")
+	})
+	name := join(t.TempDir())
+	until(t, time.Minute, "the task runs on the other worker", func() bool {
+		placed := find()
+		return placed.State == task.Running && placed.Node == name
+	})
+	disk.empty()
 }
 
 // TestStartOnFullDisk: a worker that finds no room for its state measures the

@@ -176,7 +176,7 @@ func (w *runningWorker) openTasks(ctx context.Context) (err error) {
 	}
 	w.worker, err = worker.New(ctx, worker.Config{
 		Runtime: w.runtime, Store: w.store, Capacity: w.capacity, CapacityOverride: f.capacity, Reserve: f.reserve,
-		OvercommitCpu: f.overcommitCPU, Log: w.log,
+		OvercommitCpu: f.overcommitCPU, Free: f.freeDisk, Log: w.log,
 	})
 	return err
 }
@@ -235,6 +235,19 @@ func (w *runningWorker) capacity() (task.Resources, error) {
 		return task.Resources{}, err
 	}
 	return task.Resources{Cpu: c.Cores, Memory: task.Bytes(c.Memory), Disk: task.Bytes(c.Disk)}, nil
+}
+
+// freeDisk is what is left of the file system with the data directory: nothing,
+// where no file can be made on it any more.
+func (f *workerFlags) freeDisk() (task.Bytes, error) {
+	var system unix.Statfs_t
+	if err := unix.Statfs(f.dataDir, &system); err != nil {
+		return 0, fmt.Errorf("%s: %w", f.dataDir, err)
+	}
+	if system.Files > 0 && system.Ffree == 0 {
+		return 0, nil
+	}
+	return task.Bytes(system.Bavail) * task.Bytes(system.Bsize), nil
 }
 
 // share is what is measured in place of a scope, or nil.
