@@ -48,7 +48,7 @@ func (c *cli) registerSimulate(app *kingpin.Application) {
 	cmd.Flag("scrape-phases", "Over how many draws of the times of scrapes a schedule a policy is averaged.").
 		Default("1").IntVar(&f.phases)
 	cmd.Flag("memory-scale", "Give the nodes this much of their memory.").Default("1").Float64Var(&f.memory)
-	cmd.Flag("job-history", "Tell the scheduler the name of each task's job, so that it can learn by it.").BoolVar(&f.history)
+	cmd.Flag("job-history", "Let the scheduler have lived through the earlier days that the trace has of each task's job.").BoolVar(&f.history)
 	cmd.Flag("nodes-needed", "Also find the fewest nodes with no more than 1 % of node-slots over.").BoolVar(&f.needed)
 	cmd.Flag("resample", "Replay other schedules than the trace has, drawn from it by this seed: tasks drawn with replacement, "+
 		"the day begun at another hour, another mixture of nodes with as much CPU, and CPU requests scaled.").

@@ -106,7 +106,7 @@ func (m Measured) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
 	variance := float32(scheduler.Share(v, n.CpuCores*n.CpuCores)) + float32(m.Slack*m.Slack)
 	memory := float32(max(scheduler.Share(n.MemoryPromised, n.MemoryLimit), scheduler.Share(n.MemoryExpected, n.MemoryTotal)))
 	turnover := float32(scheduler.Share(m.Replaced*n.MemorySquares, n.MemoryLimit*n.MemoryLimit)) + float32(m.Slack*m.Slack)
-	return scheduler.Terms{load, variance, overload(load, variance), memory, turnover, overload(memory, turnover)}
+	return scheduler.Terms{load, variance, Overload(load, variance), memory, turnover, Overload(memory, turnover)}
 }
 
 // Factors are the task's mean and variance in shares of the node, by how much
@@ -131,8 +131,8 @@ func (Measured) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32)
 	for i := range out {
 		with := load[i] + f[0]
 		wider := variance[i] + f[1] + float32(f[2]*group[i])
-		out[i] = max(0, overload(with, wider)-before[i]) + float32(byLoad*with)
-		if shortage := overload(memory[i]+f[3], turnover[i]+f[4]); shortage > short[i] {
+		out[i] = max(0, Overload(with, wider)-before[i]) + float32(byLoad*with)
+		if shortage := Overload(memory[i]+f[3], turnover[i]+f[4]); shortage > short[i] {
 			out[i] += shortage - short[i]
 		}
 	}
@@ -147,8 +147,8 @@ func (Measured) Bounds(t *scheduler.Columns, f *scheduler.Factors, out []float32
 		with := load[i] + f[0]
 		out[i] = float32(byLoad * with)
 		if with < 1 {
-			after := overload(with, variance[i])
-			out[i] += max(0, after-overload(load[i], variance[i])-float32(1e-6*after))
+			after := Overload(with, variance[i])
+			out[i] += max(0, after-Overload(load[i], variance[i])-float32(1e-6*after))
 		}
 		out[i] -= float32(1e-6 * out[i])
 	}

@@ -27,9 +27,9 @@ func excess(z float64) float64 {
 	return density - z*math.Erfc(z/math.Sqrt2)/2
 }
 
-// overload returns the expected use beyond the whole of a node whose use is
+// Overload returns the expected use beyond the whole of a node whose use is
 // normal with this mean and variance, all in shares of the node.
-func overload(mean, variance float32) float32 {
+func Overload(mean, variance float32) float32 {
 	deviation := float32(math.Sqrt(float64(variance)))
 	at := (1-mean)/deviation + excessEnd
 	switch {

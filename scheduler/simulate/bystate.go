@@ -35,6 +35,11 @@ func newByState(w *world, policy scheduler.Policy, o *Options) (*byState, error)
 		p.index[nodeName(i)] = i
 		state.SetNode(scheduler.Node{Name: nodeName(i)})
 	}
+	if w.history {
+		if err := p.remember(w.pasts()); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
 }
 
@@ -44,10 +49,14 @@ func (p *byState) read(r *scheduler.Reading) error { return p.state.Observe(*r) 
 // demand is all that the scheduler is told of an arrival.
 func (p *byState) demand(arrival int) scheduler.Demand {
 	t := p.world.taskOf(arrival)
-	return scheduler.Demand{
-		Task: taskID(arrival), Name: p.world.nameOf(t),
-		Requests: task.Resources{Cpu: float64(t.Cpu) / milli, Memory: t.Memory},
-	}
+	d := demandOf(t)
+	d.Task, d.Name = taskID(arrival), p.world.nameOf(t)
+	return d
+}
+
+// demandOf is what a task asks for.
+func demandOf(t *Task) scheduler.Demand {
+	return scheduler.Demand{Requests: task.Resources{Cpu: float64(t.Cpu) / milli, Memory: t.Memory}}
 }
 
 func (p *byState) place(now time.Duration, arrival int) int {

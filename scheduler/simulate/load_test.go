@@ -64,11 +64,14 @@ func TestLoadNamesTheFault(t *testing.T) {
 }
 
 func TestJobsAreSourcesWithoutTheDay(t *testing.T) {
-	for source, want := range map[string]string{
-		"vm12d3": "vm12", "20110303/host_a": "host_a", "plain": "plain", "a/b": "a/b", "vm1dx": "vm1dx",
+	for _, c := range []struct {
+		source, job string
+		day         int
+	}{
+		{"vm12d3", "vm12", 3}, {"20110303/host_a", "host_a", 20110303}, {"plain", "plain", 0}, {"a/b", "a/b", 0}, {"vm1dx", "vm1dx", 0},
 	} {
-		if got := jobOf(source); got != want {
-			t.Errorf("the job of %q is %q, want %q", source, got, want)
+		if job, day := jobOf(c.source); job != c.job || day != c.day {
+			t.Errorf("%q is day %d of %q, want day %d of %q", c.source, day, job, c.day, c.job)
 		}
 	}
 }

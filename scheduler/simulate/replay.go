@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"cube/scheduler"
@@ -33,7 +32,8 @@ type Options struct {
 	Phases int
 	// Machines replace those of the trace or of the schedule; nil leaves those.
 	Machines []Machine
-	// JobHistory tells the scheduler the name of each task's job.
+	// JobHistory lets the scheduler have lived through earlier days of the
+	// tasks' jobs (history.go).
 	JobHistory bool
 	// Parameters are tried in place of the constants that the manager goes
 	// by; nil leaves those.
@@ -160,17 +160,3 @@ func (r *Row) add(o *Row, part float64) {
 	r.NodesUsed += part * o.NodesUsed
 	r.MemoryOver += part * o.MemoryOver
 }
-
-// jobOf returns the name of a task's job: its source without the day, which is
-// a leading folder of digits or a trailing d and digits.
-func jobOf(source string) string {
-	if day, job, is := strings.Cut(source, "/"); is && digits(day) {
-		return job
-	}
-	if at := strings.LastIndexByte(source, 'd'); at > 0 && digits(source[at+1:]) {
-		return source[:at]
-	}
-	return source
-}
-
-func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -12,10 +12,11 @@ import (
 )
 
 // epoch is what the machines' clocks say when the day begins, in Unix seconds,
-// and dawn what the scheduler's clock says.
+// and dawn what the scheduler's clock says: late
+// enough for the days before, which a scheduler may have lived through.
 const (
 	epoch = 1_000_000_000
-	dawn  = scheduler.Instant(24 * time.Hour)
+	dawn  = scheduler.Instant(3 * 24 * time.Hour)
 )
 
 // instant is a moment of the day on the scheduler's clock.
@@ -96,10 +97,15 @@ func (e *exporter) usage(now time.Duration) (busy, window float64) {
 }
 
 // taskID is the ID of an arrival.
-func taskID(arrival int) uuid.UUID {
-	id := uuid.UUID{6: 0x40, 8: 0x80}
+func taskID(arrival int) uuid.UUID { return numbered(0, arrival) }
+
+// historyID is the ID of a task of the days before.
+func historyID(n int) uuid.UUID { return numbered(1, n) }
+
+func numbered(kind byte, n int) uuid.UUID {
+	id := uuid.UUID{0: kind, 6: 0x40, 8: 0x80}
 	for i := range 4 {
-		id[15-i] = byte(arrival >> (8 * i))
+		id[15-i] = byte(n >> (8 * i))
 	}
 	return id
 }

@@ -52,7 +52,7 @@ func (w *world) nameOf(t *Task) string {
 	if !w.history {
 		return ""
 	}
-	return jobOf(t.Source)
+	return t.Source
 }
 
 // replay lives through the day. What is due at the same instant comes in this
