@@ -41,8 +41,8 @@
 //
 // Predictions are learned: the mean share of its request that measured tasks of
 // the same name used, drawn towards that of tasks with the same request, that
-// towards the mean of all tasks, and that towards 1, as if one, five and five
-// more tasks had them. Before anything is measured p is the request.
+// towards the mean of all tasks, and that towards 1, each as if five more tasks
+// had it. Before anything is measured p is the request.
 //
 // The policy "measured" adds up what each task there is expected to use from here
 // on, in cores, and by how much that may be wrong, in cores². Of a measured task

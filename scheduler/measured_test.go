@@ -62,8 +62,8 @@ func TestPredictionComesFromRequestsAndNames(t *testing.T) {
 	}
 	r.CpuUsage = 0.3
 	observe(t, s, r)
-	near(t, "for the name that uses a quarter, the prediction", predicted(s, 601, 0.2, "web"), 0.05, 0.002)
-	near(t, "for the name that uses three quarters, the prediction", predicted(s, 601, 0.2, "batch"), 0.15, 0.002)
+	near(t, "for the name that uses a quarter, the prediction", predicted(s, 601, 0.2, "web"), (50*0.05+5*0.1)/55, 0.0005)
+	near(t, "for the name that uses three quarters, the prediction", predicted(s, 601, 0.2, "batch"), (50*0.15+5*0.1)/55, 0.0005)
 	near(t, "for another name, the prediction", predicted(s, 601, 0.2, "other"), 0.1, 0.004)
 	near(t, "for another request, the prediction", predicted(s, 601, 4, "other"), 2, 0.1)
 }

@@ -12,8 +12,9 @@ type Parameters struct {
 	// PriorTasks is how many measured tasks the prior of a kind weighs as much
 	// as: of tasks that ask for the same, and of all tasks.
 	PriorTasks float64
-	// NamedTasks is that of tasks of one name, which are mostly copies of one
-	// thing and tell more of each other than tasks that ask for the same.
+	// NamedTasks is that of tasks of one name. They are mostly copies of one
+	// thing, but few: what a few have in common by chance makes them look surer
+	// than they are.
 	NamedTasks float64
 
 	// RecentTau and LatelyTau are over how long a task's two averages look
@@ -47,7 +48,7 @@ type Parameters struct {
 // chosen, and what halving and doubling each does, is in deploy/benchmarks.md.
 func DefaultParameters() Parameters {
 	return Parameters{
-		PriorTasks: 5, NamedTasks: 1,
+		PriorTasks: 5, NamedTasks: 5,
 		RecentTau: 1800, LatelyTau: 2 * 3600, Horizon: 2 * 3600, BlendTasks: 30, LeastKind: 0.02,
 		VarianceTau: 2 * 3600, VarianceSpan: 900, Changed: 0.3, Settling: 30,
 	}
