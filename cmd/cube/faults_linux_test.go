@@ -20,7 +20,8 @@ var (
 // under load, round by round. After each round everything works again, and once
 // the fleet has come to rest every accepted task is in exactly one right place,
 // nothing ran twice but what the package comment of scheduler/manager allows,
-// every answer that a client was given is true, and nothing has leaked.
+// every answer that a client was given is true, who watches the tasks and resumes
+// knows what the list says, and nothing has leaked.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

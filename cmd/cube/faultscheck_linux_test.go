@@ -103,6 +103,26 @@ func (r *trial) unsettled(ctx context.Context) error {
 			return err
 		}
 	}
+	return r.unrestarted(ctx)
+}
+
+// unrestarted names a task that has ended and is to be started again.
+func (r *trial) unrestarted(ctx context.Context) error {
+	var due []*order
+	r.orders.set(func() {
+		for _, a := range r.orders.all {
+			if _, runs := r.live[a.id]; !runs && a.accepted && !a.stopSent && !a.done && a.request.RestartPolicy != "" {
+				due = append(due, a)
+			}
+		}
+	})
+	for _, a := range due {
+		answer, err := r.client.Task(ctx, a.request.ID)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("task %s is %s, and starts again whatever happens", a.id, standing(&answer))
+	}
 	return nil
 }
 
@@ -134,6 +154,7 @@ func (r *trial) check() {
 	r.checkTasks()
 	r.checkMachine()
 	r.checkDowns()
+	r.checkWatch()
 	r.checkUsage()
 }
 
@@ -207,7 +228,7 @@ func (r *trial) checkTask(a *order, got *wire.PlacedTask) error {
 		}
 	}
 	for i, allocation := range runs.order {
-		if n := runs.begun[allocation]; n != 1 {
+		if n := runs.begun[allocation]; n != 1 && a.request.RestartPolicy == "" {
 			wrong("allocation %d was begun %d times", allocation, n)
 		}
 		if i == 0 {
@@ -215,9 +236,13 @@ func (r *trial) checkTask(a *order, got *wire.PlacedTask) error {
 		}
 		// An order can reach a worker that was given up, too.
 		before := runs.order[i-1]
-		if !r.notes.lost(a.id, min(before, allocation), max(before, allocation)) {
-			wrong("allocation %d was begun after %d, and no node was lost", allocation, before)
+		from, to := min(before, allocation), max(before, allocation)
+		if !r.notes.lost(a.id, from, to) && !r.notes.drained(a.id, from, to) {
+			wrong("allocation %d was begun after %d, and no node was lost or drained", allocation, before)
 		}
+	}
+	for _, run := range runs.again {
+		wrong("the run %s was begun twice", run)
 	}
 	return errors.Join(errs...)
 }
@@ -228,6 +253,7 @@ type runs struct {
 	begun map[uint64]int // how often each did
 	ended int            // runs that came to their own end
 	twice [][2]uint64    // an allocation that was still there when another began
+	again []string       // runs that began more than once
 }
 
 func (r *trial) read(id string) string {
@@ -248,6 +274,7 @@ func (r *trial) runs(id string) (runs, error) {
 		return found, err
 	}
 	defer file.Close()
+	started := map[string]bool{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		words := strings.Fields(lines.Text())
 		if len(words) != 3 {
@@ -259,6 +286,10 @@ func (r *trial) runs(id string) (runs, error) {
 		}
 		switch words[0] {
 		case "start":
+			if started[words[1]] {
+				found.again = append(found.again, words[1])
+			}
+			started[words[1]] = true
 			if found.begun[allocation]++; found.begun[allocation] == 1 {
 				found.order = append(found.order, allocation)
 			}

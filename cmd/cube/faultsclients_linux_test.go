@@ -68,8 +68,12 @@ func (o *orders) new(random *rand.Rand, ledger string) *order {
 	if a.ends {
 		a.code, wait = random.IntN(3), fmt.Sprintf("%.1f", 2*random.Float64())
 	}
+	policy := task.RestartPolicy("")
+	if !a.ends && random.IntN(2) == 0 {
+		policy = task.RestartAlways // which lets it be moved, too
+	}
 	a.request = task.Task{
-		ID: id, Name: "faults", Cpu: 0.01, Memory: 16 << 20, StopTimeout: task.Duration(20 * time.Second),
+		ID: id, Name: "faults", RestartPolicy: policy, Cpu: 0.01, Memory: 16 << 20, StopTimeout: task.Duration(20 * time.Second),
 		Command: []string{"sh", "-c", work, filepath.Join(ledger, a.id), wait, strconv.Itoa(a.code)},
 	}
 	o.mu.Lock()
@@ -246,10 +250,20 @@ func (r *trial) believe(a *order, answer *wire.PlacedTask) error {
 	if a.ended != "" && a.ended != ending(answer) {
 		return lief("task %s was %s, and now it is %s", a.id, a.ended, ending(answer))
 	}
-	if answer.State.Ended() {
+	if final(answer) {
 		a.ended = ending(answer)
 	}
 	return nil
+}
+
+// final reports whether a task has ended for good, as it is told. One that was to
+// be stopped on a node that was lost has ended, and how is told by its worker if
+// that comes back.
+func final(p *wire.PlacedTask) bool {
+	if p.StopRequested {
+		return p.State.Ended() && p.ExitCode != nil
+	}
+	return p.State.Ended() && p.RestartPolicy == ""
 }
 
 // ending is how a task ended, or that it did not.

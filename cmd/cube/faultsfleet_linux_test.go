@@ -48,6 +48,7 @@ type trial struct {
 	logs    string          // directory of what the programs print
 	notes   *notes
 	orders  *orders
+	watcher *watcher
 	live    map[string]place  // by the task's ID: what runs after a round
 	rest    map[*member]usage // when nothing had happened yet
 	blurred bool              // in this round the manager cannot keep its own times
@@ -119,6 +120,8 @@ func newTrial(t *testing.T, seed uint64) *trial {
 		r.work.Go(func() { m.keep(ctx) })
 	}
 	r.work.Go(func() { r.probe(ctx) })
+	r.watcher = &watcher{trial: r}
+	r.work.Go(func() { r.watcher.run(ctx) })
 	r.settle()
 	r.measure()
 	return r

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ type notes struct {
 	downs  []nodeDown
 	judged int                 // how many of them have been looked at
 	anew   map[string][]uint64 // by task: the allocations that a lost node took with it
+	moved  map[string][]uint64 // by task: those that ended for a node to be drained
 	// reached is when each worker last answered the probe.
 	reached map[string][]time.Time
 }
@@ -30,7 +32,7 @@ type nodeDown struct {
 }
 
 func newNotes(path string) *notes {
-	n := &notes{anew: map[string][]uint64{}, reached: map[string][]time.Time{}}
+	n := &notes{anew: map[string][]uint64{}, moved: map[string][]uint64{}, reached: map[string][]time.Time{}}
 	n.file, _ = os.Create(path) // without it the notes are for the test alone
 	return n
 }
@@ -57,10 +59,17 @@ func (n *notes) hear(line string) {
 	switch {
 	case strings.Contains(line, `msg="A node is down; its tasks are placed anew."`):
 		n.downs = append(n.downs, nodeDown{logged(line, "node"), time.Now()})
-	case strings.Contains(line, `msg="A task is placed anew."`) && strings.Contains(line, "was not heard of for"):
+	case strings.Contains(line, `msg="A task is placed anew."`):
+		why := n.anew
+		switch {
+		case strings.Contains(line, "its node is being drained"):
+			why = n.moved
+		case !strings.Contains(line, "was not heard of for"):
+			return
+		}
 		if allocation, err := strconv.ParseUint(logged(line, "allocation"), 10, 64); err == nil {
 			id := logged(line, "task")
-			n.anew[id] = append(n.anew[id], allocation)
+			why[id] = append(why[id], allocation)
 		}
 	}
 }
@@ -77,12 +86,19 @@ func logged(line, key string) string {
 func (n *notes) lost(id string, from, to uint64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, allocation := range n.anew[id] {
-		if allocation >= from && allocation < to {
-			return true
-		}
-	}
-	return false
+	return holdsAny(n.anew[id], from, to)
+}
+
+// drained reports whether such an allocation was stopped for its node to be
+// drained: then it had ended before the next began.
+func (n *notes) drained(id string, from, to uint64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return holdsAny(n.moved[id], from, to)
+}
+
+func holdsAny(allocations []uint64, from, to uint64) bool {
+	return slices.ContainsFunc(allocations, func(a uint64) bool { return a >= from && a < to })
 }
 
 // Probes ask for what the manager asks for, from where it is, and give up

@@ -63,7 +63,7 @@ func (r *trial) draw() *fault {
 	if r.random.IntN(4) == 0 {
 		m = r.manager
 	}
-	kinds := []func(*member) *fault{r.kill, r.freeze, r.slow, r.cut, r.delay, r.fillDisk}
+	kinds := []func(*member) *fault{r.kill, r.freeze, r.slow, r.cut, r.delay, r.fillDisk, r.drain}
 	if faults.ClocksStep {
 		kinds = append(kinds, r.stepClock)
 	}
@@ -170,6 +170,37 @@ func (r *trial) fillDisk(m *member) *fault {
 		what: "full disk of " + m.name,
 		do:   func() error { return m.fill(true) },
 		undo: func() error { return m.fill(false) },
+	}
+}
+
+// drain has a worker's tasks moved elsewhere, and lets it take tasks again. The
+// operator asks until somebody hears it.
+func (r *trial) drain(m *member) *fault {
+	if m == r.manager {
+		m = r.workers[r.random.IntN(len(r.workers))]
+	}
+	within := time.Duration(r.random.IntN(4000)) * time.Millisecond
+	return &fault{
+		what: fmt.Sprintf("drain of %s within %v", m.name, within),
+		do: func() error {
+			return r.insist(func(ctx context.Context) error { _, err := r.client.Drain(ctx, m.name, within); return err })
+		},
+		undo: func() error {
+			return r.insist(func(ctx context.Context) error { _, err := r.client.Resume(ctx, m.name); return err })
+		},
+	}
+}
+
+// insist asks until there is an answer, as long as none is what faults do.
+func (r *trial) insist(ask func(context.Context) error) error {
+	for {
+		ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+		err := ask(ctx)
+		cancel()
+		if err == nil || !excusable(err) || r.t.Context().Err() != nil {
+			return err
+		}
+		waitUntil(r.t.Context(), settlePoll)
 	}
 }
 

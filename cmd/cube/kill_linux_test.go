@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -377,7 +378,7 @@ func (k *killTest) runningOnMachine() map[string]int {
 }
 
 // processesNaming finds the processes whose command line names a file in dir,
-// by the file's name.
+// by the file's name; what one of them has started for it is not counted.
 func processesNaming(t *testing.T, dir string) map[string][]int {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -399,5 +400,20 @@ func processesNaming(t *testing.T, dir string) map[string][]int {
 			found[name] = append(found[name], pid)
 		}
 	}
+	for name, all := range found {
+		found[name] = slices.DeleteFunc(slices.Clone(all), func(pid int) bool { return slices.Contains(all, parentOf(pid)) })
+	}
 	return found
+}
+
+// parentOf is a process's parent; 0 where it has ended.
+func parentOf(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "\nPPid:\t")
+	text, _, _ := strings.Cut(rest, "\n")
+	parent, _ := strconv.Atoi(text)
+	return parent
 }
