@@ -82,5 +82,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if command == hold.FullCommand() {
 		return measureHold(ctx, c, out)
 	}
+	if c.batch < 1 || c.batch > c.window {
+		return fmt.Errorf("--batch=%d: want from 1 up to the window, %d", c.batch, c.window)
+	}
 	return measureRate(ctx, c, out)
 }

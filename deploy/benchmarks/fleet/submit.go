@@ -83,6 +83,8 @@ func (l *load) id(i int) uuid.UUID {
 func (l *load) submit(ctx context.Context, clients, rate int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// More could never be at it, and their connections would be closed as idle.
+	clients = max(1, min(clients, cap(l.slots)/l.batch))
 	turns := make(chan struct{}, clients)
 	go l.pace(ctx, turns, rate)
 	var group sync.WaitGroup
