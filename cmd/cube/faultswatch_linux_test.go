@@ -97,13 +97,19 @@ func (w *watcher) take(change *scheduling.TaskChange) error {
 		return nil
 	}
 	switch {
-	case now.Allocation < before.Allocation,
+	case now.Allocation < before.Allocation && !takenBack(before, now),
 		now.Allocation == before.Allocation && now.State != task.Pending && now.RestartCount < before.RestartCount,
 		before.StopRequested && !now.StopRequested,
 		final(before) && ending(now) != ending(before):
 		return lief("task %s was %s, and then %s", change.ID, standing(before), standing(now))
 	}
 	return nil
+}
+
+// takenBack reports whether a placement was undone that did not reach the disk, and
+// no worker.
+func takenBack(before, now *wire.PlacedTask) bool {
+	return before.State == task.Scheduled && now.State == task.Pending && now.Allocation == before.Allocation-1
 }
 
 // standing is all that the watch is held to.

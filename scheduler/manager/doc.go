@@ -34,7 +34,7 @@
 //	scheduled → running: its worker has started it
 //	scheduled → completed: it ended before it was seen running, or was stopped
 //	scheduled → failed: it could not be started, or failed before it was seen running
-//	scheduled → pending: its worker refused it, or its node was lost
+//	scheduled → pending: its worker refused it, its node was lost, or its placement could not be written
 //	running → completed: it ended with exit code 0, or was stopped
 //	running → failed: it ended in any other way
 //	running → pending: its node was lost, or is being drained
