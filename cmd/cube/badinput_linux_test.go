@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +119,7 @@ func TestBadStarts(t *testing.T) {
 		"a second worker there":      {[]string{"worker", "--runtime=process", "--data-dir=" + data, address}, data},
 		"every address, no password": {[]string{"worker", "--runtime=process", "--data-dir=" + t.TempDir(), "--web.listen-address=0.0.0.0:0"}, "--web.insecure"},
 		"a policy that is none":      {[]string{"manager", "--data-dir=" + t.TempDir(), address, "--policy=best"}, `"best"`},
+		"a limit below nothing":      {[]string{"manager", "--data-dir=" + t.TempDir(), address, "--scrape.sample-limit=-1"}, "negative"},
 		"a runtime that is none":     {[]string{"worker", "--runtime=podman", address}, "podman"},
 		"no proc file system":        {[]string{"worker", "--runtime=process", "--data-dir=" + t.TempDir(), address, "--path.procfs=/nowhere"}, "/nowhere"},
 		"a worker that is no URL":    {[]string{"manager", "--data-dir=" + t.TempDir(), address, "--worker=ftp://x"}, "ftp://x"},
@@ -127,6 +129,36 @@ func TestBadStarts(t *testing.T) {
 			_, stderr, code := cube(t, env, test.args...)
 			if code != 1 || !strings.Contains(stderr, test.says) {
 				t.Errorf("exit status %d, %q; want 1 and %q", code, stderr, test.says)
+			}
+		})
+	}
+}
+
+// TestPageLimitsAreTheOperators: how long a page may be is said by flags; whose
+// page is longer says so as the node's last error.
+func TestPageLimitsAreTheOperators(t *testing.T) {
+	page := "cube_time_seconds 5\n" + strings.Repeat("x 1\n", 2000)
+	exporter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = io.WriteString(w, page)
+	}))
+	defer exporter.Close()
+	for flag, says := range map[string]string{
+		"--scrape.body-size-limit=1KiB": "longer than 1024 bytes",
+		"--scrape.sample-limit=1999":    "more than 1999 samples",
+	} {
+		t.Run(flag, func(t *testing.T) {
+			f := &fleet{env: []string{"XDG_CONFIG_HOME=" + t.TempDir()}}
+			f.manager = startCube(t, f.env, "manager", "--web.listen-address=127.0.0.1:0", "--data-dir="+t.TempDir(),
+				"--scrape.interval=1s", "--worker="+exporter.URL, flag)
+			f.env = append(f.env, "CUBE_MANAGER="+f.manager.url())
+			last := ""
+			until(t, 30*time.Second, "the page was refused", func() bool {
+				last = f.nodes(t)[strings.TrimPrefix(exporter.URL, "http://")].LastError
+				return last != ""
+			})
+			if !strings.Contains(last, says) {
+				t.Errorf("the last error is %q, want one with %q", last, says)
 			}
 		})
 	}

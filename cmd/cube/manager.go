@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"cube/scheduler/policy"
 	"cube/scheduler/scrape"
 	"cube/worker/client"
+	"cube/worker/task"
 	"cube/worker/wire"
 )
 
@@ -37,6 +39,8 @@ type managerFlags struct {
 	policy         string
 	scrapeInterval time.Duration
 	scrapeTimeout  time.Duration
+	maxBody        task.Bytes
+	maxSamples     int
 	staleAfter     time.Duration
 	nodeTimeout    time.Duration
 	spreadLimit    int
@@ -61,6 +65,10 @@ func (f *managerFlags) addPlacement(cmd *kingpin.CmdClause) {
 	cmd.Flag("scrape.interval", "How often each worker is read.").
 		Default(scrape.DefaultInterval.String()).DurationVar(&f.scrapeInterval)
 	cmd.Flag("scrape.timeout", "How long reading a worker may take; 0 is 0.8 of the interval.").Default("0s").DurationVar(&f.scrapeTimeout)
+	cmd.Flag("scrape.body-size-limit", "Most bytes of a metrics page, unpacked; a longer one is a failed reading.").
+		Default(task.Bytes(scrape.DefaultMaxBody).String()).SetValue(sizeValue{&f.maxBody})
+	cmd.Flag("scrape.sample-limit", "Most samples on a metrics page; one with more is a failed reading.").
+		Default(strconv.Itoa(scrape.DefaultMaxSamples)).IntVar(&f.maxSamples)
 	cmd.Flag("node.stale-after", "Age from which on a reading is no longer trusted.").
 		Default(scheduler.DefaultStaleAfter.String()).DurationVar(&f.staleAfter)
 	cmd.Flag("node.timeout", "Age from which on a node is down, and its tasks are placed anew.").
@@ -147,7 +155,8 @@ func (m *runningManager) config(ctx context.Context) (manager.Config, error) {
 		NewWorker: func(baseURL string) (manager.Worker, error) { return client.New(baseURL, dispatching) },
 		NewScraper: func(now func() scheduler.Instant, sink func(scrape.Result)) (manager.Scraper, error) {
 			return scrape.New(scrape.Config{
-				Client: scraping, Interval: f.scrapeInterval, Timeout: f.scrapeTimeout, Now: now, Sink: sink, Log: m.log,
+				Client: scraping, Interval: f.scrapeInterval, Timeout: f.scrapeTimeout,
+				MaxBody: int64(f.maxBody), MaxSamples: f.maxSamples, Now: now, Sink: sink, Log: m.log,
 			})
 		},
 		Log: m.log, Workers: workers, WorkersFile: f.workersFile,
