@@ -48,6 +48,7 @@ type query struct {
 
 	priced, filtered int // nodes looked at one by one
 	parted           int // blocks whose cells were looked at
+	vain             int // of them, since one had a cell that was held back
 	passed           int
 	refused          refusals
 	best             best
@@ -88,7 +89,7 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 		Disk:         float64(d.Requests.Disk),
 	}
 	q.passed, q.refused, q.page = 0, refusals{}, nil
-	q.priced, q.filtered, q.parted = 0, 0, 0
+	q.priced, q.filtered, q.parted, q.vain = 0, 0, 0, 0
 	q.number++
 	q.made = grown(q.made, len(c.classes))
 	q.factors = grown(q.factors, len(c.terms))

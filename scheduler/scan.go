@@ -70,8 +70,11 @@ func (s *State) offerCells(q *query, i int) {
 	bounds := s.cellBounds(q, i)
 	worst := q.best.worst()
 	from := -1
+	q.vain++
 	for k, bound := range bounds {
-		if passed>>(k*cellSize)&cellMask != 0 && !(bound > worst) {
+		if bound > worst {
+			q.vain = 0
+		} else if passed>>(k*cellSize)&cellMask != 0 {
 			if from < 0 {
 				from = k
 			}
@@ -118,16 +121,20 @@ func (s *State) bound(q *query, stale bool) {
 	}
 }
 
+// vainEnough is after how many blocks in a row whose cells' bounds held none
+// back no more are made: a fleet can be all alike.
+const vainEnough = 16
+
 // cellBounds returns for each cell of a block what bound does for the block. A
 // cell of several classes has the least of theirs.
 func (s *State) cellBounds(q *query, i int) (bounds [blockCells]float64) {
-	q.parted++
-	if q.free {
+	if q.free || q.vain >= vainEnough {
 		for k := range bounds {
 			bounds[k] = -infinity
 		}
 		return bounds
 	}
+	q.parted++
 	c := &s.columns
 	runs, first := c.blocks[i].runs, i*blockCells
 	if len(runs) == 1 {
