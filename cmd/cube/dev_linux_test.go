@@ -36,8 +36,8 @@ func startDevBy(t *testing.T, command []string, config, temporary string, args .
 	f := &fleet{env: []string{"XDG_CONFIG_HOME=" + config, "TMPDIR=" + temporary}}
 	all := slices.Concat(command[1:], []string{"dev", "--web.listen-address=127.0.0.1:0", "--worker.listen-address=127.0.0.1:0"}, args)
 	f.manager = startProgram(t, command[0], f.env, all...)
-	f.managerURL = f.manager.await(`manager +(http://\S+)`, 15*time.Second)
-	f.manager.await(`explain .*hello`, 5*time.Second) // the last line of the greeting
+	f.managerURL = f.manager.await(`manager +(http://\S+)`, time.Minute)
+	f.manager.await(`explain .*hello`, time.Minute) // the last line of the greeting
 	f.env = append(f.env, "CUBE_MANAGER="+f.managerURL)
 	return f
 }
@@ -201,7 +201,8 @@ func TestDevTakesDocker(t *testing.T) {
 	image := dockertest.Image(t)
 	f, _ := startDev(t, "--workers=2")
 	f.manager.await(`Tasks run as containers: a Docker engine answers`, time.Second)
-	placed := f.run(t, "--image="+image, "--name=box", "--", "forever")
+	// A busy engine takes longer than run waits by itself.
+	placed := f.run(t, "--wait=50s", "--image="+image, "--name=box", "--", "forever")
 	if placed.State != task.Running {
 		t.Fatalf("the container is %s: %s%s", placed.State, placed.Error, placed.PendingReason)
 	}
