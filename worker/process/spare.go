@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,8 +41,17 @@ func (rt *Runtime) keepSpare() {
 		case <-rt.ctx.Done():
 			return
 		}
+		select {
+		case <-time.After(spareRest):
+		case <-rt.ctx.Done():
+			return
+		}
 	}
 }
+
+// spareRest is how long after a start the next spare is made: the CPU is for what
+// has just started, and for putting that on record and telling it.
+const spareRest = 20 * time.Millisecond
 
 // wakeSpares has the next spare made, if there is none.
 func (rt *Runtime) wakeSpares() {
