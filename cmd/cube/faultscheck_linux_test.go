@@ -108,22 +108,23 @@ func (r *trial) unsettled(ctx context.Context) error {
 
 // unrestarted names a task that has ended and is to be started again.
 func (r *trial) unrestarted(ctx context.Context) error {
-	var due []*order
+	var due *order
 	r.orders.set(func() {
 		for _, a := range r.orders.all {
 			if _, runs := r.live[a.id]; !runs && a.accepted && !a.stopSent && !a.done && a.request.RestartPolicy != "" {
-				due = append(due, a)
+				due = a
+				return
 			}
 		}
 	})
-	for _, a := range due {
-		answer, err := r.client.Task(ctx, a.request.ID)
-		if err != nil {
-			return err
-		}
-		return fmt.Errorf("task %s is %s, and starts again whatever happens", a.id, standing(&answer))
+	if due == nil {
+		return nil
 	}
-	return nil
+	answer, err := r.client.Task(ctx, due.request.ID)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("task %s is %s, and starts again whatever happens", due.id, standing(&answer))
 }
 
 // disagrees says how a worker's list differs from what the manager says.

@@ -68,7 +68,7 @@ func TestALongListIsSentPieceByPiece(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	answer, err := http.Get(server.URL)
+	answer, err := server.Client().Get(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestAListThatCannotBeWritten(t *testing.T) {
 		t.Errorf("the answer goes on, with %v", err)
 	}))
 	defer server.Close()
-	answer, err := http.Get(server.URL)
+	answer, err := server.Client().Get(server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
