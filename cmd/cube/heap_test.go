@@ -14,8 +14,22 @@ func TestRoomForGarbage(t *testing.T) {
 		live uint64
 		want int
 	}{{0, 100}, {20 << 20, 100}, {heapRoom, 100}, {2 * heapRoom, 50}, {100 * heapRoom, 25}} {
-		if got := gcPercent(c.live); got != c.want {
+		if got := new(heapLimiter).gcPercent(c.live, 0); got != c.want {
 			t.Errorf("with %d MiB live the room is %d %%, want %d", c.live>>20, got, c.want)
+		}
+	}
+}
+
+// A heap that is collected again and again is given Go's own room, until there is
+// nothing to collect for a while.
+func TestBusyHeapHasRoom(t *testing.T) {
+	h := heapLimiter{cycles: 7}
+	for i, look := range []struct {
+		cycles uint64
+		want   int
+	}{{8, 50}, {9, 50}, {11, 100}, {12, 100}, {14, 100}, {15, 100}, {15, 50}, {16, 50}} {
+		if got := h.gcPercent(2*heapRoom, look.cycles); got != look.want {
+			t.Errorf("at look %d, with %d collections, the room is %d %%, want %d", i, look.cycles, got, look.want)
 		}
 	}
 }

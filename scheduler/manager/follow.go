@@ -165,7 +165,7 @@ const (
 	listCost     = 50 * time.Microsecond
 	minListGap   = 10 * time.Millisecond
 	maxListGap   = time.Second
-	pollsASecond = 2000
+	pollsASecond = 1000
 )
 
 // pollGap is how long after an answer the next one is asked for.

@@ -19,9 +19,9 @@ func TestPollsAreSharedOut(t *testing.T) {
 	}{
 		{1, 1, waits, minListGap},
 		{1, 1, new(poll), listCost},
-		{100, 1, waits, 50 * time.Millisecond},
+		{100, 1, waits, 100 * time.Millisecond},
 		{100, 1, new(poll), listCost},
-		{1000, 1, waits, 500 * time.Millisecond},
+		{500, 1, waits, 500 * time.Millisecond},
 		{10_000, 1, waits, maxListGap},
 		{1, 1_000_000, new(poll), maxListGap},
 	} {
