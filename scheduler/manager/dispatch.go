@@ -204,7 +204,9 @@ func (m *Manager) hand(ctx context.Context, n *node, worker Worker, e *entry, re
 	case err == nil:
 		m.metrics.dispatches.WithLabelValues("accepted").Inc()
 		e.handed, e.handedAt, e.refusals, e.excluded = true, m.moment(), 0, nil
-		m.adopt(n, e, sent)
+		if e.record.Task.State == task.Scheduled {
+			m.adopt(n, e, sent)
+		} // else a list was quicker and knows more, and will not say so again
 		m.settle(n, e)
 		return nil
 	case refused != nil:

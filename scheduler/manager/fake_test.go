@@ -25,6 +25,7 @@ import (
 type fakeWorker struct {
 	name       string
 	startDelay time.Duration // between accepting and running
+	lateAnswer time.Duration // between accepting and saying so
 
 	mu         sync.Mutex
 	tasks      map[uuid.UUID]*task.Task
@@ -123,6 +124,10 @@ func (w *fakeWorker) Submit(ctx context.Context, event task.Event) (*task.Task, 
 		return nil, err
 	}
 	t, err := w.submit(event)
+	w.mu.Lock()
+	late := w.lateAnswer
+	w.mu.Unlock()
+	<-time.After(late)
 	if lost := w.answerLost(); lost != nil {
 		return nil, lost
 	}

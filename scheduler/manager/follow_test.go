@@ -2,11 +2,31 @@ package manager
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cube/worker/client"
 	"cube/worker/task"
 )
+
+// That a task runs may be read in a list before the answer comes in which it was
+// only taken: the older news must not stay, since the list of changes does not
+// tell the newer ones twice.
+func TestListBeforeTheAnswerToASubmission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, "node-1")
+		w := f.worker("node-1")
+		w.set(func() { w.startDelay = time.Second })
+		f.submit(nil) // has the worker's list read all the time
+		f.wait(100 * time.Millisecond)
+		w.set(func() { w.startDelay, w.lateAnswer = 20*time.Millisecond, 500*time.Millisecond })
+		id := f.submit(nil)
+		f.wait(100 * time.Millisecond)
+		f.is(id, task.Running, "node-1")
+		f.wait(500 * time.Millisecond)
+		f.is(id, task.Running, "node-1")
+	})
+}
 
 // The more nodes change, the more of their changes are read with one request.
 func TestPollsAreSharedOut(t *testing.T) {

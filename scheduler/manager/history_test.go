@@ -79,7 +79,10 @@ func runHistory(t *testing.T, seed uint64) {
 		h.fleet = newFleet(t, h.names...)
 		for _, name := range h.names {
 			w := h.worker(name)
-			w.set(func() { w.startDelay = time.Duration(rng.IntN(3)) * 50 * time.Millisecond })
+			w.set(func() {
+				w.startDelay = time.Duration(rng.IntN(3)) * 50 * time.Millisecond
+				w.lateAnswer = time.Duration(rng.IntN(3)) * 40 * time.Millisecond
+			})
 		}
 		for range 40 + rng.IntN(60) {
 			h.step()
