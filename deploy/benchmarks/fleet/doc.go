@@ -4,7 +4,7 @@
 //
 //	go run ./deploy/benchmarks/fleet rate --workers=1000 --duration=60s            # as many tasks a second as it takes
 //	go run ./deploy/benchmarks/fleet rate --workers=1000 --duration=60s --rate=500 # how soon a task is with its worker
-//	go run ./deploy/benchmarks/fleet rate --workers=1000 --duration=60s --batch=1000 --window=8192 # submitted in lists
+//	go run ./deploy/benchmarks/fleet rate --workers=1000 --duration=60s --batch=1000 --window=12288 # submitted in lists
 //	go run ./deploy/benchmarks/fleet hold --workers=10000 --tasks=100000           # what a large fleet costs at rest, and when it breaks
 //
 // The manager is a process of its own, started from the cube program of this
