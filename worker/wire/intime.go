@@ -16,8 +16,8 @@ const (
 
 // InTime serves a request with handle. What it writes goes out in pieces, each of
 // which has to be done within [WriteTimeout]. A write that is not returns an
-// error, and the connection is of no more use. The deadline is the connection's: it is taken away again for the
-// requests that follow on it.
+// error, and the connection is of no more use. The deadline is the connection's:
+// it is taken away again for the next request.
 func InTime(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc) {
 	timed := &timedWriter{ResponseWriter: w, control: http.NewResponseController(w)}
 	handle(timed, r)

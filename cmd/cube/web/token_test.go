@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestTokenFileIsPrivateAndNewEachTime(t *testing.T) {
@@ -155,4 +157,40 @@ func TestNamedTokenFileMustBeThere(t *testing.T) {
 		response.Body.Close()
 		t.Error("a token file that is not there was passed over")
 	}
+}
+
+// A token that was found is not believed for ever, though nobody refuses it: another
+// server may have the port by now.
+func TestTokenIsLookedUpAgainAfterASecond(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	path, err := TokenPath("5556")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		sent := ""
+		transport := TokenTransport{Next: roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent = r.Header.Get("Authorization")
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})}
+		for range 2 {
+			token, err := CreateToken(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(tokenRefresh)
+			r, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:5556/tasks", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			if sent != "Bearer "+token {
+				t.Errorf("sent was %q, want the token %q", sent, token)
+			}
+		}
+	})
 }
