@@ -45,17 +45,9 @@ func (w *Worker) Submit(ctx context.Context, event task.Event) (t *task.Task, cr
 	}
 }
 
-// taskNamespace is what IDs of tasks are derived in from IDs of events: a random
-// UUID, the same for ever.
-var taskNamespace = uuid.MustParse("c0be0000-5f0e-4d0f-9a43-3b1de9a4f4a1")
-
 func (w *Worker) submitStart(ctx context.Context, event *task.Event, digest string) (*task.Task, bool, error) {
 	t := requested(&event.Task)
-	switch {
-	case t.ID != uuid.Nil:
-	case event.ID != uuid.Nil:
-		t.ID = uuid.NewSHA1(taskNamespace, event.ID[:])
-	default:
+	if t.ID = event.TaskID(); t.ID == uuid.Nil {
 		t.ID = uuid.New()
 	}
 	if err := w.check(t); err != nil {

@@ -301,6 +301,24 @@ func TestSecretsAreMaskedAndTheBooksEventIsTaken(t *testing.T) {
 	}
 }
 
+// An event whose answer was lost is sent again, as it was: its ID is the key where
+// its task has none.
+func TestEventSentAgainMeansTheSameTask(t *testing.T) {
+	m, base := serve(t)
+	event := `{"ID":"6be4cb6b-61d1-40cb-bc7b-9cacefefa60c","State":"running","Task":{"Name":"a","Command":["true"]}}`
+	first := submitOne(t, base, event)
+	if answer, text := ask(t, "POST", base+"/tasks", event); answer.StatusCode != 200 || !strings.Contains(text, first.ID.String()) {
+		t.Errorf("sent again: %s %s", answer.Status, text)
+	}
+	other := strings.Replace(event, "true", "false", 1)
+	if answer, text := ask(t, "POST", base+"/tasks", other); answer.StatusCode != 409 || !strings.Contains(text, string(wire.CodeEventConflict)) {
+		t.Errorf("with another body: %s %s", answer.Status, text)
+	}
+	if page := m.Tasks(manager.Filter{}); page.Len() != 1 {
+		t.Errorf("%d tasks; want 1", page.Len())
+	}
+}
+
 func TestLifeOverHTTP(t *testing.T) {
 	m, base := serve(t)
 	placed := submitOne(t, base, `{"Command":["true"],"Name":"a"}`)

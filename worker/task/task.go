@@ -117,3 +117,17 @@ type Event struct {
 	Timestamp time.Time
 	Task      Task
 }
+
+// eventNamespace is what IDs of tasks are derived in from IDs of events: a random
+// UUID, the same for ever.
+var eventNamespace = uuid.MustParse("c0be0000-5f0e-4d0f-9a43-3b1de9a4f4a1")
+
+// TaskID is the ID of the event's task. A task without one takes it from the
+// event's, so that the same event, sent again, means the same task; where there is
+// none either, it is the nil UUID.
+func (e *Event) TaskID() uuid.UUID {
+	if e.Task.ID != uuid.Nil || e.ID == uuid.Nil {
+		return e.Task.ID
+	}
+	return uuid.NewSHA1(eventNamespace, e.ID[:])
+}

@@ -164,7 +164,8 @@ func DecodeTasks(r *http.Request) (tasks []TaskBody, isList bool, err error) {
 	return tasks, true, nil
 }
 
-// UnmarshalTask reads a Task, or the book's Event around one.
+// UnmarshalTask reads a Task, or the book's Event around one; see
+// [task.Event.TaskID] for the ID of the event's task.
 func UnmarshalTask(body []byte, lenient bool) (*task.Task, error) {
 	isEvent := false
 	if bytes.Contains(body, []byte(`"Task"`)) { // as a member, or in some value
@@ -190,6 +191,7 @@ func UnmarshalTask(body []byte, lenient bool) (*task.Task, error) {
 	}
 	switch event.State {
 	case task.Pending, task.Scheduled, task.Running:
+		event.Task.ID = event.TaskID()
 		return &event.Task, nil
 	}
 	return nil, New(CodeInvalid, "State: an event here asks for running, not %s; DELETE stops a task", event.State).WithField("State")
