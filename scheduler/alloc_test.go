@@ -29,7 +29,7 @@ func TestDecideTakesMemoryForItsRecordAlone(t *testing.T) {
 				}
 				observe(t, s, r)
 			}
-			made := s.Decide(at(2), c.demand, 1)
+			made := s.Decide(at(2), c.demand, 1).Decision()
 			if len(made.Candidates) != scheduler.Shown || len(made.Refused) != int(c.most)/2 {
 				t.Fatalf("not the decision that is wanted: %+v", made)
 			}

@@ -9,10 +9,10 @@ import (
 // on its winner, as [State.Place] at now would: the result is that of Decide
 // and Place in turn with the same seed. Demands in a row that ask for the same
 // are decided in one pass over the nodes. Whoever cannot keep a decision takes
-// its placement back with [State.Remove]. The decisions share memory: they are
-// to be read only.
-func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decision {
-	made := make([]Decision, len(demands))
+// its placement back with [State.Remove]. The outcomes share memory: to keep one
+// for long, keep its [Outcome.Decision].
+func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Outcome {
+	made := make([]Outcome, len(demands))
 	for left := made; len(demands) > 0; {
 		alike := 1
 		for alike < len(demands) && demands[0].like(&demands[alike]) {
@@ -25,7 +25,7 @@ func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decisi
 		if decided == 0 { // alone, or no fresh node fits
 			left[0] = s.decideAndPlace(now, &demands[0], seed)
 			decided = 1
-			for left[0].Node == "" && decided < alike { // nor does the next fit
+			for left[0].Node() == "" && decided < alike { // nor does the next fit
 				left[decided] = left[0]
 				left[decided].Task = demands[decided].Task
 				decided++
@@ -36,9 +36,9 @@ func (s *State) DecideBatch(now Instant, demands []Demand, seed uint64) []Decisi
 	return made
 }
 
-func (s *State) decideAndPlace(now Instant, d *Demand, seed uint64) Decision {
+func (s *State) decideAndPlace(now Instant, d *Demand, seed uint64) Outcome {
 	made := s.Decide(now, *d, seed)
-	if n := s.nodes[made.Node]; n != nil {
+	if n := s.nodes[made.Node()]; n != nil {
 		s.place(n, d, now, Absent(), s.scratch.expects)
 	}
 	return made
@@ -55,21 +55,20 @@ func (d *Demand) like(o *Demand) bool {
 // and returns how many. After each placement only the winner has changed, so
 // that the best of the rest are still the best: a scan for as many as there are
 // demands, then a heap.
-func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made []Decision) int {
+func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made []Outcome) int {
 	q := s.ask(now, &demands[0], seed)
 	s.collect(q, len(demands)+Shown)
-	var frame Decision
-	s.frame(q, &frame)
-	counted := -1
+	var shared *common
 	for i := range demands {
 		if q.passed == 0 {
 			return i
 		}
 		q.demand = &demands[i]
-		if counted != q.passed { // a node was refused since
-			counted, frame.Refused = q.passed, s.refusalCounts(q)
+		if shared == nil || shared.passed != q.passed { // a node was refused since
+			shared = new(common)
+			s.common(q, shared)
 		}
-		s.recordShown(q, &frame, &made[i])
+		made[i] = Outcome{Task: demands[i].Task, common: shared, shown: q.shown.give()}
 		s.placeBest(q)
 	}
 	return len(demands)
@@ -183,6 +182,5 @@ func (s *State) show(q *query, k int, r ranked) {
 
 // write writes the k-th of the best down, which the row does not have yet.
 func (s *State) write(q *query, k int) {
-	components := q.components.take(len(s.cfg.Policy.Scorers))
-	s.describe(q, &q.best.list[k], q.shown.insert(k), components)
+	q.shown.insert(k, s.candidate(q, &q.best.list[k]))
 }

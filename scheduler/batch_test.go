@@ -32,12 +32,12 @@ func checkBatch(t *testing.T, batch, single *chaos, demands []scheduler.Demand) 
 	t.Helper()
 	got := batch.state.DecideBatch(at(batch.now), demands, 9)
 	for i, d := range demands {
-		want := single.state.Decide(at(single.now), d, 9)
+		want := single.state.Decide(at(single.now), d, 9).Decision()
 		if want.Node != "" {
 			place(t, single.state, scheduler.Placement{Demand: d, Node: want.Node, At: at(single.now), StartTime: scheduler.Absent()})
 		}
-		if !reflect.DeepEqual(got[i], want) {
-			t.Fatalf("decision %d in the batch:\n%+v\nalone:\n%+v", i, got[i], want)
+		if got := got[i].Decision(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("decision %d in the batch:\n%+v\nalone:\n%+v", i, got, want)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func BenchmarkDecide(b *testing.B) {
 					d.Task = taskID(i)
 					made := s.Decide(at(6), d, uint64(i))
 					touched += s.Touched(policies[spec])
-					err := s.Place(scheduler.Placement{Demand: d, Node: made.Node, At: at(6), StartTime: scheduler.Absent()})
+					err := s.Place(scheduler.Placement{Demand: d, Node: made.Node(), At: at(6), StartTime: scheduler.Absent()})
 					if err == nil {
 						err = s.Remove(taskID(i-2*nodes), scheduler.End{At: at(6), FinishTime: scheduler.Absent()})
 					}

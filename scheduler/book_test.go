@@ -20,7 +20,7 @@ func TestDiskIsComparedInOneUnit(t *testing.T) {
 		observe(t, s, r)
 		d := demand(1, 0.1, gib)
 		d.Requests.Disk = test.asked
-		made := s.Decide(at(1), d, 1)
+		made := s.Decide(at(1), d, 1).Decision()
 		if (made.Node == "n00") != test.fits {
 			t.Errorf("a task that asks for %d of %d bytes: placed on %q, refused %+v", test.asked, 60<<30, made.Node, made.Refused)
 		}
@@ -42,7 +42,7 @@ func TestCpuAndMemoryAreFilters(t *testing.T) {
 	} {
 		s := newState(t, "spread", 1)
 		observe(t, s, reading("n00", 0))
-		made := s.Decide(at(1), test.demand, 1)
+		made := s.Decide(at(1), test.demand, 1).Decision()
 		if made.Node != "" || len(made.Refused) != 1 || made.Refused[0].Code != test.code || made.Refused[0].Examples[0].Reason == "" {
 			t.Errorf("%s: placed on %q, refused %+v; want refused for %s, with a reason", name, made.Node, made.Refused, test.code)
 		}

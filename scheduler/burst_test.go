@@ -224,7 +224,7 @@ func TestBurstDoesNotPromiseMemoryTwice(t *testing.T) {
 			for i := range 6 {
 				put(t, s, at(1), demand(i, 0.1, 3*gib), uint64(i))
 			}
-			made := s.Decide(at(1), demand(6, 0.1, 3*gib), 6)
+			made := s.Decide(at(1), demand(6, 0.1, 3*gib), 6).Decision()
 			if made.Node != "" || len(made.Refused) != 1 || made.Refused[0].Code != scheduler.RefusedMemory {
 				t.Errorf("with 1 GiB left on each of two nodes 3 GiB went to %q: %+v", made.Node, made.Refused)
 			}

@@ -115,18 +115,6 @@ func (c *columns) classify(capacity *Capacity) int32 {
 	return at
 }
 
-// capacity is what the node of a slot has.
-func (c *columns) capacity(slot int32) Capacity {
-	in := &c.shown[slot].inputs
-	return Capacity{
-		CpuCores:    orZero(in.CpuCores.Value()),
-		CpuLimit:    orZero(in.CpuLimit),
-		MemoryTotal: orZero(in.MemoryTotal.Value()),
-		MemoryLimit: orZero(in.MemoryLimit),
-		DiskLimit:   orZero(in.DiskLimit),
-	}
-}
-
 // factors makes the factors of all scorers for a class, once a query: of a class
 // that is ranged those that make a bound.
 func (s *State) factors(q *query, class int32) {
@@ -148,7 +136,7 @@ func (s *State) own(q *query, scorer int, slot int32) *Factors {
 		s.factors(q, at)
 		return &q.factors[scorer][at]
 	}
-	q.single = c.scorers[scorer].Factors(&q.asked, c.capacity(slot), c.base)
+	q.single = c.scorers[scorer].Factors(&q.asked, c.nodes[slot].facts.capacity(), c.base)
 	return &q.single
 }
 

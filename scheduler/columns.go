@@ -15,6 +15,7 @@ import (
 type columns struct {
 	cfg     *Config
 	scorers []WeightedScorer // the policy's, of the base
+	rules   *rules           // the same, for outcomes to keep
 	traits  Traits
 	bounded bool
 	trends  []Trend // by scorer
@@ -28,7 +29,7 @@ type columns struct {
 	class  []int32
 	readAt []Instant
 	terms  [][len(Terms{})][]float32 // by scorer
-	shown  []shown
+	seen   []*seen                   // what decisions wrote down of the node as it is; nil before one does
 	pages  pages
 
 	blocks []block
@@ -59,13 +60,6 @@ type columns struct {
 	figures Figures // of the node that is being refreshed
 
 	labels map[task.Constraint][]uint64 // nodes that meet a constraint, by slot
-}
-
-// shown is what a decision says of a node.
-type shown struct {
-	inputs Inputs // the age is not kept
-	name   string
-	readAt Instant
 }
 
 // slotHealth is a node's health as decisions need it.
@@ -163,7 +157,9 @@ func (c *columns) settle(now Instant) {
 }
 
 func (c *columns) rebase(base float64) {
-	c.base, c.scorers = base, c.cfg.Policy.ofBase(base)
+	p := &c.cfg.Policy
+	c.base, c.scorers = base, p.ofBase(base)
+	c.rules = &rules{policy: p.Name, scorers: c.scorers, base: base, based: c.traits.Based}
 }
 
 func (c *columns) touchAll() {
@@ -232,7 +228,7 @@ func (c *columns) refresh(slot int, now Instant) {
 	n := c.nodes[slot]
 	c.refreshed++
 	f := &c.floors[slot/blockSize]
-	cpu, memory, disk := n.room()
+	cpu, memory, disk := n.room(&n.facts.limits)
 	for r, room := range [...]int64{cpu, memory, disk} {
 		c.room[r][slot] = room
 		f.room[r] = min(f.room[r], room)
@@ -244,11 +240,10 @@ func (c *columns) refresh(slot int, now Instant) {
 			c.setTerm(i, t, slot, terms[t])
 		}
 	}
-	shown := &c.shown[slot]
-	c.figures.write(&shown.inputs)
+	c.seen[slot] = nil
 	if n.reread {
 		n.reread = false
-		shown.readAt, c.readAt[slot] = n.reading.At, n.reading.At
+		c.readAt[slot] = n.reading.At
 		c.untidy(slot / blockSize).reread = true
 		capacity := c.figures.Capacity()
 		if at := c.class[slot]; !c.classes[at].holds(&capacity) {

@@ -43,8 +43,8 @@ type query struct {
 	ends   []int     // in words, of each
 	pool   []ranked
 
-	shown      row             // of a batch: q.best, written down
-	components slab[Component] // of the decisions of a batch
+	shown row        // of a batch: q.best, written down
+	seen  slab[seen] // for the next nodes that are written down
 
 	priced, filtered int // nodes looked at one by one
 	parted           int // blocks whose cells were looked at
@@ -61,7 +61,7 @@ type query struct {
 //
 // Nodes with a fresh reading come first. Only when none of them fits are those
 // with a stale one asked, their CPU taken to be what was promised.
-func (s *State) Decide(now Instant, d Demand, seed uint64) Decision {
+func (s *State) Decide(now Instant, d Demand, seed uint64) Outcome {
 	s.scratch.alone = d // so that it needs no memory of its own
 	q := s.ask(now, &s.scratch.alone, seed)
 	s.scan(q, false)
@@ -81,13 +81,7 @@ func (s *State) ask(now Instant, d *Demand, seed uint64) *query {
 	q.ask = [3]int64{nanocores(d.Requests.Cpu), int64(d.Requests.Memory), int64(d.Requests.Disk)}
 	q.expects = s.predict.predict(kind{q.ask[0], d.Name})
 	q.group = group{q.ask[0], q.ask[1]}
-	q.asked = Asked{
-		Cpu:          cores(q.ask[0]),
-		CpuPredicted: q.expects.mean,
-		CpuVariance:  q.expects.variance,
-		Memory:       float64(d.Requests.Memory),
-		Disk:         float64(d.Requests.Disk),
-	}
+	q.asked = askedOf(d.Requests, q.expects)
 	q.passed, q.refused, q.page = 0, refusals{}, nil
 	q.priced, q.filtered, q.parted, q.vain = 0, 0, 0, 0
 	q.number++

@@ -9,7 +9,7 @@ import (
 )
 
 // Decision is one placement, or one refusal to place, with what it was made
-// of. It holds all that is needed to recompute the figures of its candidates.
+// of: an [Outcome] written out. It holds all that is needed to recompute the figures of its candidates.
 type Decision struct {
 	Task uuid.UUID
 	// Time is the manager's wall clock, for people; nothing is computed from it.

@@ -1,8 +1,9 @@
 // Package scheduler places tasks on nodes by what the nodes measure and by what
 // was promised on them since. It is pure: readings, placements and demands go
-// in, a [Decision] comes out. It reads no clock, does no I/O, starts no
-// goroutine, and all chance in it comes from the seed that the caller gives:
-// the same history gives the same decisions, in the manager and in a replay.
+// in, an [Outcome] comes out, which writes its [Decision] when somebody asks. It
+// reads no clock, does no I/O, starts no goroutine, and all chance in it comes
+// from the seed that the caller gives: the same history gives the same
+// decisions, in the manager and in a replay.
 //
 // In this room belong the state of the nodes, the filters, what scorers may
 // look at, and the record of a decision. It imports worker/task and nothing
@@ -89,6 +90,8 @@
 // that. [State.DecideBatch] makes one pass for many equal demands; after each
 // placement only the winner has changed.
 //
-// A decision takes the memory of its record and no more. Those of a batch share
-// what they have in common: a Decision is not to be written to.
+// A decision takes the memory of its record and no more. An [Outcome] points to
+// what its nodes looked like, which is written down once until the node changes,
+// and those of a batch share what they have in common; scores and sums are
+// reckoned from it, to the same figures, when the Decision is written out.
 package scheduler

@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -13,7 +14,7 @@ import (
 
 // decisions are of a fleet of 10,000 with nodes that are down, full and short
 // of memory, and with tasks that are measured.
-func decisions(t testing.TB, spec string, many int) []scheduler.Decision {
+func decisions(t testing.TB, spec string, many int) []scheduler.Outcome {
 	t.Helper()
 	random := rand.New(rand.NewPCG(8, 9))
 	s := newState(t, spec, 0)
@@ -28,7 +29,7 @@ func decisions(t testing.TB, spec string, many int) []scheduler.Decision {
 		r.Tasks = []scheduler.TaskReading{{ID: d.Task, CpuSeconds: random.Float64() * 50, MemoryBytes: float64(random.Int64N(gib)), StartTime: 1001}}
 		observe(t, s, r)
 	}
-	var list []scheduler.Decision
+	var list []scheduler.Outcome
 	for i := range many {
 		d := mixed(1_000_000+i, random)
 		d.Requests.Memory *= 8
@@ -41,10 +42,14 @@ func decisions(t testing.TB, spec string, many int) []scheduler.Decision {
 
 func TestStoredDecisionIsSmallAndWhole(t *testing.T) {
 	for _, spec := range []string{"measured", "epvm", "epvm=2,spread=1"} {
-		for _, made := range decisions(t, spec, 50) {
-			stored, err := made.MarshalBinary()
+		for _, outcome := range decisions(t, spec, 50) {
+			stored, err := outcome.MarshalBinary()
 			if err != nil {
 				t.Fatal(err)
+			}
+			made := outcome.Decision()
+			if written, err := made.MarshalBinary(); err != nil || !bytes.Equal(written, stored) {
+				t.Fatalf("written out it is stored as %x (%v), as it was made as %x", written, err, stored)
 			}
 			if len(stored) > 1024 {
 				text, _ := json.Marshal(made)

@@ -45,7 +45,7 @@ func Example() {
 
 	// b is expected to use 0.8 measured + 2·(1 − 5/15) = 2.13 cores, a 2.
 	second := scheduler.Demand{Task: uuid.MustParse("22222222-2222-4222-8222-222222222222"), Requests: task.Resources{Cpu: 1, Memory: 1 << 30}}
-	decision := state.Decide(at(12), second, 1)
+	decision := state.Decide(at(12), second, 1).Decision()
 	for _, c := range decision.Candidates {
 		fmt.Printf("%s scores %.1f: %.2f of %.0f cores expected, reading %.0f s old\n",
 			c.Node, c.Score, c.Inputs.CpuExpected, c.Inputs.CpuCores.Value(), c.Inputs.ReadingAge.Value())
@@ -58,7 +58,7 @@ func Example() {
 
 	// A task that fits nowhere is told why.
 	third := scheduler.Demand{Task: uuid.MustParse("33333333-3333-4333-8333-333333333333"), Requests: task.Resources{Cpu: 1, Memory: 25 << 30}}
-	for _, refused := range state.Decide(at(12), third, 1).Refused {
+	for _, refused := range state.Decide(at(12), third, 1).Decision().Refused {
 		for _, example := range refused.Examples {
 			fmt.Printf("%s refused: %s\n", example.Node, example.Reason)
 		}

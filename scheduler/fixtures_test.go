@@ -84,7 +84,7 @@ func demand(n int, cpu float64, memory task.Bytes) scheduler.Demand {
 // put decides and places, and returns the node.
 func put(t testing.TB, s *scheduler.State, now scheduler.Instant, d scheduler.Demand, seed uint64) string {
 	t.Helper()
-	made := s.Decide(now, d, seed)
+	made := s.Decide(now, d, seed).Decision()
 	if made.Node == "" {
 		t.Fatalf("task %s was refused everywhere: %+v", d.Task, made.Refused)
 	}

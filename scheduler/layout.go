@@ -38,7 +38,6 @@ func (c *columns) sort(now Instant) {
 		c.nodes[slot] = p.node
 		c.rank[slot], c.class[slot], c.hash[slot] = p.rank, p.class, p.node.hash
 		c.health[slot], c.readAt[slot] = slotUnread, p.node.reading.At
-		c.shown[slot].name, c.shown[slot].readAt = p.node.Name, p.node.reading.At
 	}
 	clear(c.labels)
 	clear(c.pages)
@@ -103,7 +102,7 @@ func (c *columns) resize(size int) {
 	c.health = resized(c.health, size)
 	c.hash = resized(c.hash, size)
 	c.readAt = resized(c.readAt, size)
-	c.shown = resized(c.shown, size)
+	c.seen = resized(c.seen, size)
 	c.class = resized(c.class, size)
 	for r := range c.room {
 		c.room[r] = resized(c.room[r], size)

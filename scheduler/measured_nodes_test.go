@@ -44,7 +44,7 @@ func TestMemoryCountsWhereItIsShort(t *testing.T) {
 		}
 		steadily(t, s, reading("n00", 0), 3600, 0, 10, 0.3, 0)
 		steadily(t, s, reading("n01", 0), 3600, 100, 10, 0.6, 0)
-		made := s.Decide(at(3601), demand(999, 1, 16*gib), 1)
+		made := s.Decide(at(3601), demand(999, 1, 16*gib), 1).Decision()
 		if made.Node != c.want {
 			t.Errorf("%s: %q won, want %s: %+v", c.what, made.Node, c.want, made.Candidates)
 		}
@@ -71,7 +71,7 @@ func TestLargerNodesTakeMore(t *testing.T) {
 	}
 	steadily(t, s, small, 7200, 0, 10, 0.7, 0)
 	steadily(t, s, large, 7200, 100, 40, 0.7, 0)
-	if made := s.Decide(at(7201), demand(999, 1, gib), 1); made.Node != "n01" {
+	if made := s.Decide(at(7201), demand(999, 1, gib), 1).Decision(); made.Node != "n01" {
 		t.Errorf("%q won, want the node of 32 cores: %+v", made.Node, made.Candidates)
 	}
 }
@@ -88,7 +88,7 @@ func TestTasksWithoutRequestsCount(t *testing.T) {
 	steadily(t, s, reading("n01", 0), 7200, 100, 0, 0, 20)
 	near(t, "the mean of ten tasks that asked for nothing", inputs(t, s, "n00", 7201).CpuMean, 0.9*25, 1e-9)
 	for _, cpu := range []float64{0, 1} {
-		if made := s.Decide(at(7201), demand(999, cpu, 0), 1); made.Node != "n01" {
+		if made := s.Decide(at(7201), demand(999, cpu, 0), 1).Decision(); made.Node != "n01" {
 			t.Errorf("%q won for %v cores, want the idler node: %+v", made.Node, cpu, made.Candidates)
 		}
 	}
@@ -118,7 +118,7 @@ func TestWorkerRestartsAndRequestsStandIn(t *testing.T) {
 func TestMeasuredDegradesByRule(t *testing.T) {
 	s := newState(t, "measured", 1)
 	started(t, s, "n00", 1, 2, "")
-	if made := s.Decide(at(1), demand(9, 1, gib), 1); made.Node != "" || made.Refused[0].Code != scheduler.RefusedNoReading {
+	if made := s.Decide(at(1), demand(9, 1, gib), 1).Decision(); made.Node != "" || made.Refused[0].Code != scheduler.RefusedNoReading {
 		t.Errorf("never read: %q, %+v", made.Node, made.Refused)
 	}
 	r := reading("n00", 300)
@@ -134,7 +134,7 @@ func TestMeasuredDegradesByRule(t *testing.T) {
 	r = reading("n00", 900)
 	r.CpuUsage = scheduler.Absent()
 	observe(t, s, r)
-	if made := s.Decide(at(901), demand(9, 1, gib), 1); made.Node != "" || made.Refused[0].Code != scheduler.RefusedNoReading {
+	if made := s.Decide(at(901), demand(9, 1, gib), 1).Decision(); made.Node != "" || made.Refused[0].Code != scheduler.RefusedNoReading {
 		t.Errorf("a page without CPU: %q, %+v", made.Node, made.Refused)
 	}
 }
@@ -158,7 +158,7 @@ func TestThreeResourcesCount(t *testing.T) {
 		{task.Resources{Cpu: 1, Disk: 50 * gib}, "n01"},
 		{task.Resources{Cpu: 1, Memory: gib, Disk: gib}, "n00"},
 	} {
-		made := s.Decide(at(3601), scheduler.Demand{Task: taskID(999), Requests: c.asks}, 1)
+		made := s.Decide(at(3601), scheduler.Demand{Task: taskID(999), Requests: c.asks}, 1).Decision()
 		if made.Node != c.want {
 			t.Errorf("%q won for %+v, want %s: %+v, %+v", made.Node, c.asks, c.want, made.Candidates, made.Refused)
 		}

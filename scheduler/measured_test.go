@@ -42,7 +42,7 @@ func near(t *testing.T, what string, got, want, within float64) {
 func predicted(s *scheduler.State, seconds, cpu float64, name string) float64 {
 	d := demand(999_999, cpu, 1<<20)
 	d.Name = name
-	return s.Decide(at(seconds), d, 1).CpuPredicted
+	return s.Decide(at(seconds), d, 1).Decision().CpuPredicted
 }
 
 // A request never seen is foreseen by all others, and one with nothing measured
@@ -163,7 +163,7 @@ func TestUnsteadyTasksNeedMoreRoom(t *testing.T) {
 	if unsteady.CpuVariance < 2*steady.CpuVariance {
 		t.Errorf("the variances are %v where tasks are steady and %v where not; want at least double", steady.CpuVariance, unsteady.CpuVariance)
 	}
-	if made := s.Decide(at(14401), demand(50, 4, 1<<20), 1); made.Node != "n00" {
+	if made := s.Decide(at(14401), demand(50, 4, 1<<20), 1).Decision(); made.Node != "n00" {
 		t.Errorf("%q won, want the steady node: %+v", made.Node, made.Candidates)
 	}
 }

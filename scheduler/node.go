@@ -31,6 +31,7 @@ type node struct {
 	// What points elsewhere stands first: the garbage collector looks no
 	// further.
 	Node
+	facts   *facts
 	live    []*placed
 	gone    []*placed // left the node, still in its window
 	groups  []groupSum
@@ -44,20 +45,11 @@ type node struct {
 
 	read   bool
 	reread bool    // since the columns were brought up to date
-	limits limits  // by the reading
 	usage  moments // of CpuUsage
 	memory moments // of the used share of memory
 	other  other   // CPU that no measured task accounts for
 
-	// Sums over live and gone.
-	cpu, mem, disk int64 // requests
-	squares        int64 // MiB²: Σ of the squares of live tasks' memory requests
-	missing        int64 // nanocores of live tasks that the reading does not hold yet
-	leaving        int64 // nanocores of gone tasks that it holds still
-	unused         int64 // bytes of memory promised and not used yet
-	fresh          int64 // bytes of disk placed since the reading
-	expects        estimate
-	together       float64 // cores²: Σ over groups of the square of their deviations' sum
+	sums
 }
 
 // group is what tasks that ask for the same have in common.
@@ -240,7 +232,6 @@ func (n *node) observe(r *Reading, overcommit float64, task func(*TaskReading) *
 	since := r.At - n.reading.At
 	n.reading, n.read, n.reread = *r, true, true
 	n.reading.Tasks = nil
-	n.limits = r.limits(overcommit)
 	for i := range r.Tasks {
 		t := task(&r.Tasks[i])
 		if t == nil || t.node != n {
@@ -254,6 +245,12 @@ func (n *node) observe(r *Reading, overcommit float64, task func(*TaskReading) *
 	}
 	if Known(r.MemoryAvailable) && r.MemoryTotal > 0 {
 		n.memory.add(1-r.MemoryAvailable/r.MemoryTotal, since, momentsTau)
+	}
+	n.facts = &facts{
+		node: n.Name, read: true, at: r.At,
+		cpuUsage: r.CpuUsage, cpuCores: r.CpuCores, memoryTotal: r.MemoryTotal, memoryAvailable: r.MemoryAvailable,
+		diskAvailable: r.DiskAvailable, cpuDeviation: n.usage.deviation(), memoryDeviation: n.memory.deviation(),
+		limits: r.limits(overcommit),
 	}
 	n.missing, n.unused, n.fresh, n.leaving = 0, 0, 0, 0
 	n.expects, n.together = estimate{}, 0
@@ -293,39 +290,11 @@ func (n *node) lacksDisk() bool {
 // age is how old the reading is. One that came in after now is new.
 func (n *node) age(now Instant) Instant { return max(0, now-n.reading.At) }
 
-// figures writes what the node looks like to the scorers. Of a stale node the
-// CPU is that of the allocations: how busy it is now nobody knows.
+// figures writes what the node looks like to the scorers.
 func (n *node) figures(now Instant, cfg *Config, f *Figures) {
-	*f = Figures{
-		ReadingAge: Absent(), CpuUsage: Absent(), CpuCores: Absent(),
-		MemoryTotal: Absent(), MemoryAvailable: Absent(), DiskAvailable: Absent(),
-		CpuPromised: cores(n.cpu), MemoryPromised: float64(n.mem), DiskPromised: float64(n.disk),
-		Tasks: len(n.live), Turn: n.turn,
-	}
-	f.CpuMean, f.CpuVariance = f.CpuPromised, max(0, n.expects.variance)
-	f.CpuTogether = max(0, n.together)
-	f.MemorySquares = float64(n.squares) * (1 << 40)
-	f.CpuExpected, f.MemoryExpected, f.DiskExpected = f.CpuPromised, f.MemoryPromised, f.DiskPromised
-	if !n.read {
-		return
-	}
-	r := &n.reading
-	f.ReadingAge = n.age(now).Seconds()
-	f.Stale = n.health(now, cfg) == Stale
-	f.CpuUsage, f.CpuCores = r.CpuUsage, r.CpuCores
-	f.MemoryTotal, f.MemoryAvailable, f.DiskAvailable = r.MemoryTotal, r.MemoryAvailable, r.DiskAvailable
-	f.CpuLimit = cores(n.limits.cpu)
-	f.MemoryLimit, f.DiskLimit = float64(n.limits.memory), float64(n.limits.disk)
-	f.CpuDeviation, f.MemoryDeviation = n.usage.deviation(), n.memory.deviation()
-	if measured := r.CpuUsage * r.CpuCores; Known(measured) && !f.Stale {
-		f.CpuExpected = max(0, measured+cores(n.missing-n.leaving))
-		f.CpuMean = n.expects.mean + n.other.cores()
-	}
-	if used := r.MemoryTotal - r.MemoryAvailable; Known(used) {
-		f.MemoryExpected = used + float64(n.unused)
-	}
-	_, _, disk := n.room()
-	f.DiskExpected = f.DiskLimit - float64(disk)
+	var v seen
+	n.look(now, cfg, &v)
+	v.figures(now, f)
 }
 
 // health returns how far the node's figures can be trusted at now.

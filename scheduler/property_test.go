@@ -285,7 +285,7 @@ func plainLoops(c *chaos, rounds int) {
 
 func checkDecision(c *chaos, d scheduler.Demand, seed uint64) {
 	c.t.Helper()
-	made := c.state.Decide(at(c.now), d, seed)
+	made := c.state.Decide(at(c.now), d, seed).Decision()
 	want, refused := c.model.decide(c.state, at(c.now), &d, seed)
 	if made.Passed != len(want) || made.Nodes != len(c.model.nodes) {
 		c.t.Fatalf("%d of %d nodes passed, want %d of %d", made.Passed, made.Nodes, len(want), len(c.model.nodes))

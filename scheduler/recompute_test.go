@@ -26,7 +26,7 @@ func TestRecomputeGivesTheSameFigures(t *testing.T) {
 			}
 			for i := range 50 {
 				d := demand(i, 0.1+float64(i%7), 3*gib)
-				made := s.Decide(at(2), d, uint64(i))
+				made := s.Decide(at(2), d, uint64(i)).Decision()
 				place(t, s, scheduler.Placement{Demand: d, Node: made.Node, At: at(2), StartTime: scheduler.Absent()})
 				stored, err := json.Marshal(made)
 				if err != nil {

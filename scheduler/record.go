@@ -3,96 +3,37 @@ package scheduler
 import "slices"
 
 // record writes the decision down.
-func (s *State) record(q *query) (d Decision) {
-	s.frame(q, &d)
-	d.Refused = s.refusalCounts(q)
-	if q.best.n == 0 {
-		return d
-	}
-	var components []Component
-	d.Candidates, components = made(q.best.n, len(s.columns.scorers))
-	for i := range d.Candidates {
-		components = s.describe(q, &q.best.list[i], &d.Candidates[i], components)
-	}
-	d.Node = d.Candidates[0].Node
-	return d
-}
-
-// made returns memory for n candidates and, to be taken from, for their
-// components: mostly one piece of it.
-func made(n, scorers int) ([]Candidate, []Component) {
-	if n*scorers > Shown {
-		return make([]Candidate, n), make([]Component, n*scorers)
-	}
-	both := new(struct {
-		candidates [Shown]Candidate
-		components [Shown]Component
+func (s *State) record(q *query) Outcome {
+	whole := new(struct { // in one piece of memory
+		common
+		shown [Shown]candidate
 	})
-	return both.candidates[:n:n], both.components[:]
-}
-
-// recordShown is record when the candidates are written down already, and what
-// is the same in all decisions of a batch.
-func (s *State) recordShown(q *query, frame, d *Decision) {
-	// Field by field: while the garbage collector marks, a copy of the whole
-	// costs it a look at every word.
-	d.Task, d.Policy, d.Seed = q.demand.Task, frame.Policy, frame.Seed
-	d.Requests, d.CpuPredicted, d.CpuVariance = frame.Requests, frame.CpuPredicted, frame.CpuVariance
-	d.Base, d.Nodes, d.Passed, d.Refused = frame.Base, frame.Nodes, q.passed, frame.Refused
-	d.OldestReading, d.NewestReading = frame.OldestReading, frame.NewestReading
-	d.Candidates = q.shown.give()
-	d.Node = d.Candidates[0].Node
-}
-
-// frame writes a decision without its candidates.
-func (s *State) frame(q *query, d *Decision) {
-	c := &s.columns
-	d.Task, d.Policy, d.Seed = q.demand.Task, s.cfg.Policy.Name, q.seed
-	d.Requests, d.CpuPredicted, d.CpuVariance = q.demand.Requests, q.asked.CpuPredicted, q.asked.CpuVariance
-	d.Nodes, d.Passed = len(c.nodes), q.passed
-	if c.traits.Based {
-		d.Base = c.base
+	s.common(q, &whole.common)
+	o := Outcome{Task: q.demand.Task, common: &whole.common, shown: whole.shown[:q.best.n:q.best.n]}
+	for i := range o.shown {
+		o.shown[i] = s.candidate(q, &q.best.list[i])
 	}
-	if c.newest >= c.oldest {
-		d.OldestReading = FigureOf(max(0, q.now-c.oldest).Seconds())
-		d.NewestReading = FigureOf(max(0, q.now-c.newest).Seconds())
+	return o
+}
+
+// common writes what the decisions of a batch have in common.
+func (s *State) common(q *query, into *common) {
+	c := &s.columns
+	*into = common{
+		rules: c.rules, seed: q.seed, requests: q.demand.Requests, expects: q.expects,
+		now: q.now, oldest: c.oldest, newest: c.newest,
+		nodes: len(c.nodes), passed: q.passed, refused: s.refusalCounts(q),
 	}
 }
 
-// describe writes one node down: its figures, and what each scorer made of
-// them. It takes the memory of the components from room, and returns the rest.
-func (s *State) describe(q *query, r *ranked, into *Candidate, room []Component) (rest []Component) {
+// candidate writes one node down.
+func (s *State) candidate(q *query, r *ranked) candidate {
 	c := &s.columns
-	in := &into.Inputs
-	from := &c.shown[r.slot]
-	*in = from.inputs
-	in.ReadingAge = FigureOf(max(0, q.now-from.readAt).Seconds())
+	is := candidate{seen: s.seen(q, r.slot), key: r.key}
 	if c.traits.Grouped {
-		in.CpuGroup = c.nodes[r.slot].deviation(q.group)
+		is.group = c.nodes[r.slot].deviation(q.group)
 	}
-	scorers := c.scorers
-	into.Node, into.Components = from.name, room[:len(scorers):len(scorers)]
-	for i := range scorers {
-		w := &scorers[i]
-		cost := float32(r.key) // a cost that is no number is ranked as infinite
-		if len(scorers) > 1 || r.key == infinity {
-			cost = s.cost(q, i, r.slot, in.CpuGroup)
-		}
-		part := &into.Components[i]
-		part.Scorer, part.Score, part.Weight = w.Name(), w.Score(cost, c.base), w.Weight
-	}
-	into.Score = total(into.Components)
-	return room[len(scorers):]
-}
-
-// total is the weighted mean of the components' scores.
-func total(components []Component) float64 {
-	sum, weights := 0.0, 0.0
-	for _, c := range components {
-		sum += float64(c.Weight * c.Score)
-		weights += c.Weight
-	}
-	return sum / weights
+	return is
 }
 
 // refusalCounts writes down how many nodes were refused for what, most first.

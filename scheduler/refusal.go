@@ -73,19 +73,19 @@ func (s *State) portTaken(ports []uint16, n *node, w words) words {
 // noRoom says what of a resource was asked for, what is there, and what of it
 // is promised.
 func (s *State) noRoom(q *query, n *node, r *Refusal, w words) words {
-	cpu, memory, disk := n.room()
+	cpu, memory, disk := n.room(&n.facts.limits)
 	r.Resource = string(r.Code)
 	switch r.Code {
 	case RefusedCpu:
 		r.Asked, r.There, r.Promised = q.asked.Cpu, cores(cpu), cores(n.cpu)
-		return w.text("needs ").cores(r.Asked).text("; ").cores(r.There).text(" of ").cores(cores(n.limits.cpu)).
+		return w.text("needs ").cores(r.Asked).text("; ").cores(r.There).text(" of ").cores(cores(n.facts.limits.cpu)).
 			text(" left to promise, ").tasks(len(n.live)).text(" asked for ").cores(r.Promised)
 	case RefusedMemory:
 		r.Asked, r.There = q.asked.Memory, float64(memory)
-		available := n.limits.availableMemory
-		if n.limits.memory-n.mem <= available-n.unused {
+		available := n.facts.limits.availableMemory
+		if n.facts.limits.memory-n.mem <= available-n.unused {
 			r.Promised = float64(n.mem)
-			return w.allocated(r, "", n.limits.memory, len(n.live))
+			return w.allocated(r, "", n.facts.limits.memory, len(n.live))
 		}
 		r.Promised = float64(n.unused)
 		w = w.taken(r, "", available)
@@ -94,10 +94,10 @@ func (s *State) noRoom(q *query, n *node, r *Refusal, w words) words {
 		}
 	default:
 		r.Asked, r.There = q.asked.Disk, float64(disk)
-		available := n.limits.availableDisk
-		if n.limits.disk-n.disk <= available-n.fresh {
+		available := n.facts.limits.availableDisk
+		if n.facts.limits.disk-n.disk <= available-n.fresh {
 			r.Promised = float64(n.disk)
-			return w.allocated(r, " of disk", n.limits.disk, len(n.live))
+			return w.allocated(r, " of disk", n.facts.limits.disk, len(n.live))
 		}
 		r.Promised = float64(n.fresh)
 		w = w.taken(r, " of disk", available)

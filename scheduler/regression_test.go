@@ -35,7 +35,7 @@ func TestNodeWithoutReadingNeverWins(t *testing.T) {
 				blinds(&dark)
 				observe(t, s, busy)
 				observe(t, s, dark)
-				made := s.Decide(at(1), demand(1, 0.1, gib), 1)
+				made := s.Decide(at(1), demand(1, 0.1, gib), 1).Decision()
 				if made.Node != "n00" {
 					t.Fatalf("%q won, want the busy node that was read", made.Node)
 				}
@@ -56,11 +56,11 @@ func TestUnreadDiskHoldsNothing(t *testing.T) {
 	r.DiskTotal, r.DiskAvailable, r.AllocatableDisk = scheduler.Absent(), scheduler.Absent(), scheduler.Absent()
 	observe(t, s, r)
 	d := demand(1, 0.1, gib)
-	if made := s.Decide(at(1), d, 1); made.Node != "n00" {
+	if made := s.Decide(at(1), d, 1).Decision(); made.Node != "n00" {
 		t.Errorf("a task that asks for no disk was refused: %+v", made.Refused)
 	}
 	d.Requests.Disk = 1
-	if made := s.Decide(at(1), d, 1); made.Node != "" || made.Refused[0].Code != scheduler.RefusedNoReading {
+	if made := s.Decide(at(1), d, 1).Decision(); made.Node != "" || made.Refused[0].Code != scheduler.RefusedNoReading {
 		t.Errorf("a task that asks for disk went to %q: %+v", made.Node, made.Refused)
 	}
 }
@@ -95,13 +95,13 @@ func TestStaleHighReadingDoesNotLockOut(t *testing.T) {
 	}
 	// Both are stale: what they were like counts no more, their promises do.
 	place(t, s, scheduler.Placement{Demand: demand(1, 4, gib), Node: "n00", At: at(1), StartTime: scheduler.Absent()})
-	made := s.Decide(at(30), demand(2, 1, gib), 1)
+	made := s.Decide(at(30), demand(2, 1, gib), 1).Decision()
 	if made.Node != "n01" || !made.Candidates[0].Inputs.Stale {
 		t.Errorf("%q won among stale nodes, want n01, which has no promises: %+v", made.Node, made.Candidates)
 	}
 	// One reading later it is itself again.
 	observe(t, s, reading("n00", 31))
-	if made := s.Decide(at(31), demand(2, 1, gib), 1); made.Node != "n00" {
+	if made := s.Decide(at(31), demand(2, 1, gib), 1).Decision(); made.Node != "n00" {
 		t.Errorf("%q won, want the node that was just read", made.Node)
 	}
 }
@@ -112,15 +112,15 @@ func TestStaleNodeOnlyWhenNoFreshOneFits(t *testing.T) {
 	fresh := reading("n01", 16)
 	fresh.CpuUsage, fresh.MemoryAvailable = 0.9, 8*gib
 	observe(t, s, fresh)
-	made := s.Decide(at(20), demand(1, 1, gib), 1)
+	made := s.Decide(at(20), demand(1, 1, gib), 1).Decision()
 	if made.Node != "n01" || made.Refused[0].Code != scheduler.RefusedStale {
 		t.Errorf("%q won: %+v; want the fresh one, the idle one refused as stale", made.Node, made.Refused)
 	}
-	made = s.Decide(at(20), demand(1, 1, 16*gib), 1)
+	made = s.Decide(at(20), demand(1, 1, 16*gib), 1).Decision()
 	if made.Node != "n00" || !made.Candidates[0].Inputs.Stale || made.Refused[0].Code != scheduler.RefusedMemory {
 		t.Errorf("%q won: %+v; want the stale one, as the fresh one has no room", made.Node, made.Refused)
 	}
-	if made := s.Decide(at(90), demand(1, 1, gib), 1); made.Node != "" || made.Refused[0].Code != scheduler.RefusedDown || made.Refused[0].Count != 2 {
+	if made := s.Decide(at(90), demand(1, 1, gib), 1).Decision(); made.Node != "" || made.Refused[0].Code != scheduler.RefusedDown || made.Refused[0].Count != 2 {
 		t.Errorf("after the node timeout %q won: %+v", made.Node, made.Refused)
 	}
 }
@@ -136,7 +136,7 @@ func TestSpreadIsNotByNumberOfTasks(t *testing.T) {
 		for i := range 4 {
 			place(t, s, scheduler.Placement{Demand: demand(2+i, 0.25, gib/8), Node: "n01", At: at(1), StartTime: scheduler.Absent()})
 		}
-		if made := s.Decide(at(1), demand(9, 1, gib), 1); made.Node != "n01" {
+		if made := s.Decide(at(1), demand(9, 1, gib), 1).Decision(); made.Node != "n01" {
 			t.Errorf("%s: %q won, want n01, which has four small tasks", spec, made.Node)
 		}
 	}
@@ -151,7 +151,7 @@ func TestDecisionNamesEveryScorer(t *testing.T) {
 		r.CpuUsage = float64(i) / 10
 		observe(t, s, r)
 	}
-	made := s.Decide(at(2), demand(1, 1, gib), 1)
+	made := s.Decide(at(2), demand(1, 1, gib), 1).Decision()
 	if len(made.Candidates) != 5 || made.Node != "n00" {
 		t.Fatalf("%d candidates, %q first; want 5, n00 first", len(made.Candidates), made.Node)
 	}
@@ -215,7 +215,7 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 	holds(2, "port", func(h *scheduler.Demand) { h.HostPorts = []uint16{443, 80} })
 	holds(3, "spread", func(h *scheduler.Demand) { h.Name = "web" })
 
-	made := s.Decide(at(62), d, 1)
+	made := s.Decide(at(62), d, 1).Decision()
 	if made.Node != "fits" || made.Passed != 1 || made.Nodes != 15 {
 		t.Errorf("%q won of %d passed of %d, want \"fits\", the only one of 15", made.Node, made.Passed, made.Nodes)
 	}
@@ -253,7 +253,8 @@ func TestNobodyIsThere(t *testing.T) {
 	for _, spec := range policy.Names() {
 		t.Run(spec, func(t *testing.T) {
 			s := newState(t, spec, 0)
-			for _, d := range append(s.DecideBatch(at(1), alikes()[:3], 9), s.Decide(at(1), demand(9, 1, gib), 9)) {
+			for _, made := range append(s.DecideBatch(at(1), alikes()[:3], 9), s.Decide(at(1), demand(9, 1, gib), 9)) {
+				d := made.Decision()
 				if d.Node != "" || d.Nodes != 0 || d.Passed != 0 || len(d.Candidates) != 0 || len(d.Refused) != 0 {
 					t.Errorf("of no nodes %+v was chosen", d)
 				}
@@ -262,7 +263,7 @@ func TestNobodyIsThere(t *testing.T) {
 			observe(t, s, reading("gone", 1))
 			put(t, s, at(1), demand(4, 1, gib), 1)
 			s.RemoveNode("gone")
-			if made := s.Decide(at(1), demand(5, 1, gib), 1); made.Node != "" {
+			if made := s.Decide(at(1), demand(5, 1, gib), 1).Decision(); made.Node != "" {
 				t.Errorf("of no nodes left %q won", made.Node)
 			}
 		})
@@ -282,7 +283,7 @@ func TestIdleTasksAreNotStackedForTheMorning(t *testing.T) {
 				r.Tasks = append(r.Tasks, scheduler.TaskReading{ID: taskID(i), CpuSeconds: 0.001, MemoryBytes: 1 << 20, StartTime: 1000})
 			}
 			observe(t, s, r)
-			made := s.Decide(at(float64(5*round)), demand(placed, 4, gib), 1)
+			made := s.Decide(at(float64(5*round)), demand(placed, 4, gib), 1).Decision()
 			if made.Node == "" {
 				if made.Refused[0].Code != scheduler.RefusedCpu {
 					t.Errorf("%s: refused for %s, want for what was promised of the CPU", spec, made.Refused[0].Code)

@@ -38,14 +38,3 @@ func bytesOr(v, instead float64) int64 {
 // wholeBytes turns a figure of a reading into a whole number; 0 where it is
 // absent.
 func wholeBytes(v float64) int64 { return int64(min(orZero(v), math.MaxInt64/4)) }
-
-// room returns what the node can still promise: nanocores and bytes. CPU
-// requests may total the limit. Memory and disk are promised for the task's
-// whole life, by what is measured and by what is allocated, whichever is less.
-func (n *node) room() (cpu, memory, disk int64) {
-	l := &n.limits
-	memory = min(l.availableMemory-n.unused, l.memory-n.mem)
-	// A task that asks for no disk fits where there is none.
-	disk = max(0, min(l.availableDisk-n.fresh, l.disk-n.disk))
-	return l.cpu - n.cpu, memory, disk
-}

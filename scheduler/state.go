@@ -58,7 +58,7 @@ var (
 func (s *State) SetNode(n Node) {
 	known := s.nodes[n.Name]
 	if known == nil {
-		known = &node{hash: hashName(n.Name)}
+		known = &node{hash: hashName(n.Name), facts: &facts{node: n.Name}}
 		s.nodes[n.Name] = known
 		s.columns.join(known)
 	}

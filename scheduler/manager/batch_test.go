@@ -115,7 +115,7 @@ func checkOneByOne(t *testing.T, readings []scheduler.Reading, decided []schedul
 			if !d.Time.Equal(first.Time) {
 				return false
 			}
-			want := state.Decide(at, scheduler.Demand{Task: d.Task, Requests: d.Requests}, d.Seed)
+			want := state.Decide(at, scheduler.Demand{Task: d.Task, Requests: d.Requests}, d.Seed).Decision()
 			return d.Node == want.Node && reflect.DeepEqual(d.Candidates, want.Candidates)
 		})
 		if next < 0 {

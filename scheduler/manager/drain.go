@@ -106,7 +106,7 @@ func (m *Manager) moveNext(n *node, last *entry) (moved *entry, done bool) {
 			continue
 		}
 		left = true
-		if !late && m.state.Decide(m.now(), e.demand, m.rng.Uint64()).Node == "" {
+		if !late && m.state.Decide(m.now(), e.demand, m.rng.Uint64()).Node() == "" {
 			continue // stopping it would help nobody
 		}
 		m.log.Info("A task is moved.", "task", record.Task.ID, "node", n.record.Name, "allocation", record.Task.Allocation)

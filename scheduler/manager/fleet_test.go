@@ -79,7 +79,11 @@ func (s *memStore) Save(c Changes) error {
 		s.tasks[record.Seq] = encode(record)
 	}
 	for _, d := range c.Decisions {
-		s.decisions[d.Seq] = encode(d.Decision)
+		stored, err := d.Decision.MarshalBinary()
+		if err != nil {
+			return err
+		}
+		s.decisions[d.Seq] = stored
 	}
 	for _, seq := range c.Forgotten {
 		delete(s.tasks, seq)
@@ -106,11 +110,11 @@ func encode(v any) []byte {
 func (s *memStore) Decision(seq uint64) (d scheduler.Decision, found bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text, found := s.decisions[seq]
+	stored, found := s.decisions[seq]
 	if !found {
 		return d, false, nil
 	}
-	return d, true, json.Unmarshal(text, &d)
+	return d, true, d.UnmarshalBinary(stored)
 }
 
 func (s *memStore) Backup(w io.Writer) (int64, error) { return io.Copy(w, strings.NewReader("copy")) }

@@ -68,12 +68,12 @@ func newMetrics() *metrics {
 	return m
 }
 
-func (m *metrics) decided(d *scheduler.Decision, took time.Duration) {
+func (m *metrics) decided(o *scheduler.Outcome, took time.Duration) {
 	result := "placed"
-	if d.Node == "" {
+	if o.Node() == "" {
 		result = "refused"
 	}
-	m.placements.WithLabelValues(d.Policy, result).Inc()
+	m.placements.WithLabelValues(o.Policy(), result).Inc()
 	m.deciding.Observe(took.Seconds())
 }
 

@@ -25,7 +25,7 @@ type placement struct {
 	record *Record // as the decision made it
 	before *Record // as it was while pending
 
-	decision *scheduler.Decision
+	decision *scheduler.Outcome
 }
 
 // placeLoop decides on pending tasks until ctx ends. It is the only one that
@@ -131,7 +131,7 @@ func (m *Manager) nextAlike(woken *[]*class, most int) ([]*entry, *class) {
 func (m *Manager) decideAlike(tasks []*entry, c *class, batch []placement) []placement {
 	now, decisions := m.decide(tasks)
 	for i, e := range tasks {
-		if decisions[i].Node == "" {
+		if decisions[i].Node() == "" {
 			m.putAside(tasks[i:], c, &decisions[i])
 			break
 		}
@@ -145,21 +145,22 @@ func (m *Manager) decideAlike(tasks []*entry, c *class, batch []placement) []pla
 
 // putAside has tasks wait that were refused alike; those of a class are there
 // already.
-func (m *Manager) putAside(tasks []*entry, c *class, d *scheduler.Decision) {
+func (m *Manager) putAside(tasks []*entry, c *class, d *scheduler.Outcome) {
 	if c != nil {
-		c.answer(*d)
+		c.answer(d.Decision())
 		m.watch.changed(tasks[0].record.Task.ID)
 		return
 	}
+	decision := d.Decision()
 	for _, e := range tasks {
-		m.queue.wait(e, *d)
+		m.queue.wait(e, decision)
 		m.watch.changed(e.record.Task.ID)
 	}
 }
 
 // decide asks the scheduler about tasks that ask for the same. It holds the
 // promises of those that it has found a node for.
-func (m *Manager) decide(tasks []*entry) (scheduler.Instant, []scheduler.Decision) {
+func (m *Manager) decide(tasks []*entry) (scheduler.Instant, []scheduler.Outcome) {
 	now := m.now()
 	demands := m.demands[:0]
 	for _, e := range tasks {
@@ -174,7 +175,7 @@ func (m *Manager) decide(tasks []*entry) (scheduler.Instant, []scheduler.Decisio
 	for i := range decisions {
 		decisions[i].Time = started
 		m.metrics.decided(&decisions[i], each)
-		if decisions[i].Node == "" {
+		if decisions[i].Node() == "" {
 			break // that holds for the rest
 		}
 	}
@@ -183,14 +184,14 @@ func (m *Manager) decide(tasks []*entry) (scheduler.Instant, []scheduler.Decisio
 
 // assign makes a decision true whose promise the scheduler holds since now: a
 // new allocation, larger than all before.
-func (m *Manager) assign(e *entry, d *scheduler.Decision, now scheduler.Instant) placement {
+func (m *Manager) assign(e *entry, d *scheduler.Outcome, now scheduler.Instant) placement {
 	m.metrics.pending.Observe((now - e.since).Seconds())
-	e.waiting, e.handed, e.stopSent, e.placedAt, e.held = nil, false, false, now, d.Node
+	e.waiting, e.handed, e.stopSent, e.placedAt, e.held = nil, false, false, now, d.Node()
 	before := e.record
 	next := before.with(func(r *Record) {
 		r.Task.State = task.Scheduled
 		r.Task.Allocation++
-		r.Node, r.PlaceTime = d.Node, d.Time.UTC().Round(0)
+		r.Node, r.PlaceTime = e.held, d.Time.UTC().Round(0)
 	})
 	e.record = next
 	m.reindex(e, before, next)

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"encoding"
 	"io"
 	"time"
 
@@ -84,8 +85,10 @@ type Changes struct {
 
 // SeqDecision is a decision with the Seq of its task.
 type SeqDecision struct {
-	Seq      uint64
-	Decision *scheduler.Decision
+	Seq uint64
+	// Decision gives the compact form: a [scheduler.Outcome], or a written out
+	// [*scheduler.Decision].
+	Decision encoding.BinaryMarshaler
 }
 
 // Snapshot is what a store holds.

@@ -86,7 +86,7 @@ func TestRenamedMetricsAreNotLostInSilence(t *testing.T) {
 				if err := state.Observe(lost.Reading); err != nil {
 					t.Fatal(err)
 				}
-				made := state.Decide(lost.Reading.At, scheduler.Demand{}, 1)
+				made := state.Decide(lost.Reading.At, scheduler.Demand{}, 1).Decision()
 				if made.Node != "" || made.Refused[0].Examples[0].Reason != "its reading has no "+name {
 					t.Errorf("%q won; refused %+v, want for want of %s", made.Node, made.Refused, name)
 				}
@@ -159,7 +159,7 @@ func TestTimeoutsAgeTheirOwnNodesAlone(t *testing.T) {
 			}
 			oldest = max(oldest, in.ReadingAge.Value())
 		}
-		made := state.Decide(now, scheduler.Demand{}, 1)
+		made := state.Decide(now, scheduler.Demand{}, 1).Decision()
 		for _, c := range made.Candidates {
 			if in, _, _ := state.Inspect(c.Node, now); c.Inputs.ReadingAge != in.ReadingAge {
 				t.Errorf("the decision says that %s was read %v s ago, want %v", c.Node, c.Inputs.ReadingAge, in.ReadingAge)

@@ -73,7 +73,7 @@ func TestNodeExporterGoesByItsOwnNames(t *testing.T) {
 	if err := state.Observe(read); err != nil { // one look: there is no CPU usage yet
 		t.Fatal(err)
 	}
-	made := state.Decide(8, scheduler.Demand{}, 1)
+	made := state.Decide(8, scheduler.Demand{}, 1).Decision()
 	if len(made.Refused) != 1 || made.Refused[0].Examples[0].Reason != "its reading has no node_cpu_seconds_total" {
 		t.Errorf("refused %+v, want for want of node_cpu_seconds_total", made.Refused)
 	}

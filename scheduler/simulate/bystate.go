@@ -62,15 +62,15 @@ func demandOf(t *Task) scheduler.Demand {
 func (p *byState) place(now time.Duration, arrival int) int {
 	d := p.demand(arrival)
 	made := p.state.Decide(instant(now), d, p.seed)
-	if made.Node == "" {
+	if made.Node() == "" {
 		return -1
 	}
-	err := p.state.Place(scheduler.Placement{Demand: d, Node: made.Node, At: instant(now), StartTime: clock(now)})
+	err := p.state.Place(scheduler.Placement{Demand: d, Node: made.Node(), At: instant(now), StartTime: clock(now)})
 	if err != nil {
 		p.err = fmt.Errorf("placing arrival %d: %w", arrival, err)
 		return -1
 	}
-	return p.index[made.Node]
+	return p.index[made.Node()]
 }
 
 func (p *byState) ended(now time.Duration, arrival int) {

@@ -40,7 +40,7 @@ func foretold(t *testing.T, days ...int32) float64 {
 	if _, _, is := placer.state.Inspect(historyNode, instant(0)); is {
 		t.Error("the machine of the days before is one to place on")
 	}
-	return placer.state.Decide(instant(0), placer.demand(2), 1).CpuPredicted
+	return placer.state.Decide(instant(0), placer.demand(2), 1).Decision().CpuPredicted
 }
 
 // A job's earlier days foretell what it uses, its later ones do not, nor does

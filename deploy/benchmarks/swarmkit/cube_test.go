@@ -25,11 +25,11 @@ func placeByCube(b *testing.B, spec string, batch bool, s scale) result {
 	state := cubeFleet(b, spec, s)
 	demands := cubeDemands(s.tasks, batch)
 	records := make([][]byte, 0, s.tasks)
-	keep := func(d *scheduler.Decision) {
-		if d.Node == "" {
-			b.Fatalf("a task was refused everywhere: %+v", d.Refused)
+	keep := func(o *scheduler.Outcome) {
+		if o.Node() == "" {
+			b.Fatalf("a task was refused everywhere: %+v", o.Decision().Refused)
 		}
-		record, err := d.MarshalBinary()
+		record, err := o.MarshalBinary()
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func placeByCube(b *testing.B, spec string, batch bool, s scale) result {
 		}
 		made := state.Decide(now, demands[i], uint64(i))
 		keep(&made)
-		p := scheduler.Placement{Demand: demands[i], Node: made.Node, At: now, StartTime: scheduler.Absent()}
+		p := scheduler.Placement{Demand: demands[i], Node: made.Node(), At: now, StartTime: scheduler.Absent()}
 		if err := state.Place(p); err != nil {
 			b.Fatal(err)
 		}
