@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -91,6 +92,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	dataRoot, err := filepath.Abs(c.DataRoot)
+	if err != nil {
+		return c, fmt.Errorf("the data root %s: %w", c.DataRoot, err)
+	}
+	c.DataRoot = dataRoot
 	switch {
 	case c.MinWindow < 0 || c.Window < c.MinWindow:
 		return c, fmt.Errorf("a CPU window of %s with a least one of %s: want the window to be the longer", c.Window, c.MinWindow)

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,6 +55,26 @@ func TestRealMountsComeAndGo(t *testing.T) {
 		if !seen {
 			t.Fatal("not measured though mounted")
 		}
+	}
+}
+
+// A data root may be given from the working directory on, as --data-dir is.
+func TestRelativeDataRoot(t *testing.T) {
+	var read [2]diskReading
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for i, root := range []string{".", dir} {
+		c, err := New(Config{DataRoot: root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read[i], err = c.readDataRoot()
+		if err := errors.Join(err, c.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read[0].total == 0 || read[0].total != read[1].total {
+		t.Errorf("of %v bytes from here on, and of %v from the root on", read[0].total, read[1].total)
 	}
 }
 
