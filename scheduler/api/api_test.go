@@ -327,8 +327,8 @@ func TestLifeOverHTTP(t *testing.T) {
 		t.Errorf("the pending task is shown as %s", text)
 	}
 	from := m.Version()
-	if answer, text := ask(t, "POST", base+"/nodes", `{"URL":"http://10.0.0.1:5556/","Name":"one","Labels":{"zone":"a"}}`); answer.StatusCode != 201 {
-		t.Fatalf("%s %s", answer.Status, text)
+	if answer, text := ask(t, "POST", base+"/nodes", `{"URL":"http://10.0.0.1:5556/","Name":"one","Labels":{"zone":"a"}}`); answer.StatusCode != 201 || answer.Header.Get("Location") != "/nodes/one" {
+		t.Fatalf("%s at %q: %s", answer.Status, answer.Header.Get("Location"), text)
 	}
 	waitFor(t, m, from, placed.ID, task.Running)
 	_, text = ask(t, "GET", base+"/tasks/"+placed.ID.String()+"/decision", "")

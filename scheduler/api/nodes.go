@@ -3,6 +3,7 @@ package api
 import (
 	"iter"
 	"net/http"
+	"net/url"
 	"time"
 
 	"cube/worker/wire"
@@ -45,6 +46,7 @@ func (a *api) joinNode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("Location", "/nodes/"+url.PathEscape(node.Name)) // the audit names it, too
 	wire.WriteJSON(w, http.StatusCreated, node)
 	return nil
 }
