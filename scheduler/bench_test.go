@@ -66,7 +66,7 @@ type fleetSize struct {
 // measuredPolicies are those whose speed is watched, with how many terms of a
 // node each reads.
 func measuredPolicies() map[string]int {
-	return map[string]int{"epvm": 3, "least-allocated": 2, "spread": 2, "measured": 3}
+	return map[string]int{"epvm": 3, "least-allocated": 1, "spread": 2, "measured": 3}
 }
 
 // BenchmarkDecide decides and places demands of which no two are alike, each in

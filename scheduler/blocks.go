@@ -90,15 +90,15 @@ func (c *columns) lower(i int, cells uint8) {
 	from, to := c.slots(i)
 	ready := c.floors[i].ready
 	for s := range c.terms {
-		for t := range c.terms[s] {
-			least := c.least[s][t][i*blockCells : (i+1)*blockCells]
+		for t, terms := range c.terms[s].Term {
+			least := c.least[s].Term[t][i*blockCells : (i+1)*blockCells]
 			for set := cells; set != 0; set &= set - 1 {
 				cell := bits.TrailingZeros8(set)
 				start := min(from+cell*cellSize, to)
-				column := c.terms[s][t][start:min(start+cellSize, to)]
+				column := terms[start:min(start+cellSize, to)]
 				least[cell] = leastOf(column, ready>>(cell*cellSize)&cellMask)
 			}
-			c.lowest[s][t][i] = leastOf(least, allCells)
+			c.lowest[s].Term[t][i] = leastOf(least, allCells)
 		}
 	}
 	c.blocks[i].slack &^= cells

@@ -28,16 +28,16 @@ type columns struct {
 	hash   []uint64
 	class  []int32
 	readAt []Instant
-	terms  [][len(Terms{})][]float32 // by scorer
-	seen   []*seen                   // what decisions wrote down of the node as it is; nil before one does
+	terms  []Columns // by scorer
+	seen   []*seen   // what decisions wrote down of the node as it is; nil before one does
 	pages  pages
 
 	blocks []block
-	floors []floor                   // by block
-	least  [][len(Terms{})][]float32 // by scorer: of each cell, no more than the terms of any node that is ready
-	lowest [][len(Terms{})][]float32 // and of each block
-	spans  []span                    // consecutive blocks of one class; nil when to be found anew
-	mess   []int32                   // blocks that are untidy
+	floors []floor   // by block
+	least  []Columns // by scorer: of each cell, no more than the terms of any node that is ready
+	lowest []Columns // and of each block
+	spans  []span    // consecutive blocks of one class; nil when to be found anew
+	mess   []int32   // blocks that are untidy
 
 	oldest, newest Instant // readings of all nodes that are ready or stale
 	aged           bool    // those of a block changed
@@ -79,13 +79,14 @@ func (c *columns) init(cfg *Config) {
 	c.bounded = cfg.Policy.bounded()
 	c.trended = true
 	for _, w := range cfg.Policy.Scorers {
-		c.trends = append(c.trends, w.Traits().Capacity)
-		c.trended = c.trended && w.Traits().Capacity != NoTrend
+		is := w.Traits()
+		c.trends = append(c.trends, is.Capacity)
+		c.trended = c.trended && is.Capacity != NoTrend
+		for _, all := range [...]*[]Columns{&c.terms, &c.least, &c.lowest} {
+			*all = append(*all, Columns{Term: make([][]float32, is.Terms), Group: none[:]})
+		}
 	}
 	c.classOf = make(map[Capacity]int32)
-	c.terms = make([][len(Terms{})][]float32, len(cfg.Policy.Scorers))
-	c.least = make([][len(Terms{})][]float32, len(cfg.Policy.Scorers))
-	c.lowest = make([][len(Terms{})][]float32, len(cfg.Policy.Scorers))
 	c.rebase(2)
 	c.pages = make(pages)
 	c.until = math.MaxInt64
@@ -236,7 +237,7 @@ func (c *columns) refresh(slot int, now Instant) {
 	n.figures(now, c.cfg, &c.figures)
 	for i, scorer := range c.scorers {
 		terms := scorer.Terms(&c.figures, c.base)
-		for t := range terms {
+		for t := range c.terms[i].Term {
 			c.setTerm(i, t, slot, terms[t])
 		}
 	}
@@ -263,14 +264,14 @@ func (c *columns) refresh(slot int, now Instant) {
 // setTerm writes a term, and keeps the least of its cell and block no more than
 // that.
 func (c *columns) setTerm(scorer, term, slot int, v float32) {
-	column := c.terms[scorer][term]
+	column := c.terms[scorer].Term[term]
 	was := column[slot]
 	if v == was {
-		return // as all that the scorer has no use for
+		return
 	}
 	column[slot] = v
 	cell, block := slot/cellSize, slot/blockSize
-	least, lowest := &c.least[scorer][term][cell], &c.lowest[scorer][term][block]
+	least, lowest := &c.least[scorer].Term[term][cell], &c.lowest[scorer].Term[term][block]
 	*lowest = min(*lowest, v)
 	switch {
 	case v <= *least:

@@ -29,8 +29,7 @@ type query struct {
 	made    []uint64    // by class: the number of the query they were made for
 	number  uint64
 
-	one     oneNode
-	columns Columns
+	one oneNode
 
 	page   *[blockSize]float32 // the block pageOf's column of the group; nil before one is looked at
 	pageOf int
@@ -144,7 +143,7 @@ func (s *State) priceDrawn(q *query) {
 
 // termsOf gathers one scorer's terms of one node.
 func (c *columns) termsOf(scorer int, slot int32) (t Terms) {
-	for i, column := range &c.terms[scorer] {
+	for i, column := range c.terms[scorer].Term {
 		t[i] = column[slot]
 	}
 	return t

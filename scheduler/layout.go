@@ -108,10 +108,11 @@ func (c *columns) resize(size int) {
 		c.room[r] = resized(c.room[r], size)
 	}
 	for s := range c.terms {
-		for t := range c.terms[s] {
-			c.terms[s][t] = resized(c.terms[s][t], size)
-			c.least[s][t] = resized(c.least[s][t], blocks*blockCells)
-			c.lowest[s][t] = resized(c.lowest[s][t], blocks)
+		terms, least, lowest := c.terms[s].Term, c.least[s].Term, c.lowest[s].Term
+		for t := range terms {
+			terms[t] = resized(terms[t], size)
+			least[t] = resized(least[t], blocks*blockCells)
+			lowest[t] = resized(lowest[t], blocks)
 		}
 	}
 	c.blocks = resized(c.blocks, blocks)

@@ -46,8 +46,8 @@ type Scorer interface {
 	// Factors derives from a demand what Costs needs of it, for nodes of one
 	// capacity.
 	Factors(d *Asked, c Capacity, base float64) Factors
-	// Costs writes the cost of each node in out; lower is better. All columns
-	// are as long as out.
+	// Costs writes the cost of each node in out, as many as out is long; lower
+	// is better.
 	Costs(t *Columns, f *Factors, out []float32)
 	// Score maps a cost to 0–100, higher is better: a decreasing function
 	// that does not depend on which other nodes there are.
@@ -69,6 +69,9 @@ type Baser interface {
 
 // Traits are what the state may count on of a scorer.
 type Traits struct {
+	// Terms is how many terms the scorer keeps of a node: the first ones of
+	// [Terms]. The others are not kept.
+	Terms int
 	// Monotone: the cost never falls when a term rises. The cost of a block's
 	// least terms is then a bound for the whole block.
 	Monotone bool
@@ -92,19 +95,25 @@ const (
 	Rises         // or stays as it is
 )
 
-// Terms are what a scorer keeps of a node. Those a scorer does not use are 0.
+// Terms are what a scorer keeps of a node, as many as its [Traits] say.
 type Terms [6]float32
 
 // Factors are what a scorer makes of a demand.
 type Factors [8]float32
 
-// Columns are the terms of consecutive nodes of one capacity, a slice a term.
+// Columns are the terms of nodes, a slice a term. What is to be priced are some
+// consecutive ones of one capacity, the first of which is From: so that the same
+// columns serve for any of them.
 type Columns struct {
-	Term [len(Terms{})][]float32
-	// Group is, for each node, Σ of the CPU deviations (cores) of its tasks
-	// with the same requests as the demand.
+	Term [][]float32
+	From int
+	// Group is, for each node from From on, Σ of the CPU deviations (cores) of
+	// its tasks with the same requests as the demand.
 	Group []float32
 }
+
+// Of returns a term of so many nodes from From on.
+func (c *Columns) Of(term, many int) []float32 { return c.Term[term][c.From:][:many] }
 
 // Asked is a demand as the scorers see it.
 type Asked struct {
@@ -132,6 +141,9 @@ func (p *Policy) validate() error {
 	for _, w := range p.Scorers {
 		if w.Scorer == nil {
 			return fmt.Errorf("policy %q has an empty scorer", p.Name)
+		}
+		if kept := w.Traits().Terms; kept < 0 || kept > len(Terms{}) {
+			return fmt.Errorf("policy %q: %s keeps %d terms of a node; want 0 to %d", p.Name, w.Name(), kept, len(Terms{}))
 		}
 		if !(w.Weight > 0) || math.IsInf(w.Weight, 0) {
 			return fmt.Errorf("policy %q: the weight of %s is %v; want a number above 0", p.Name, w.Name(), w.Weight)

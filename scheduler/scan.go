@@ -160,7 +160,7 @@ const rounding = 1e-9
 
 // boundSpan writes the bounds of up to blockSize cells, or blocks, of one class
 // from one on, of which these are the least terms.
-func (s *State) boundSpan(q *query, least [][len(Terms{})][]float32, from int, class int32, bounds []float64) {
+func (s *State) boundSpan(q *query, least []Columns, from int, class int32, bounds []float64) {
 	c := &s.columns
 	ranged := c.classes[class].ranged
 	if ranged && !c.trended {
@@ -171,18 +171,12 @@ func (s *State) boundSpan(q *query, least [][len(Terms{})][]float32, from int, c
 	}
 	s.factors(q, class)
 	many := len(bounds)
-	q.columns.Group = none[:many]
-	for k, scorer := range c.scorers {
-		for t := range q.columns.Term {
-			q.columns.Term[t] = least[k][t][from : from+many]
-		}
-		if bounder, is := scorer.Scorer.(Bounder); is {
-			bounder.Bounds(&q.columns, &q.factors[k][class], q.costs[k][:many])
-		} else {
-			scorer.Costs(&q.columns, &q.factors[k][class], q.costs[k][:many])
-		}
+	for k := range c.scorers {
+		least[k].From = from
+		out := q.costs[k][:many]
+		c.bounds(k, &least[k], &q.factors[k][class], out)
 		if ranged {
-			atMost(q.costs[k][:many])
+			atMost(out)
 		}
 	}
 	if len(c.terms) > 1 {
@@ -206,7 +200,7 @@ func (s *State) costs(q *query, start, many int) {
 	c := &s.columns
 	q.priced += many
 	q.rough = 0
-	groups := none[:many]
+	var groups []float32
 	if c.traits.Grouped {
 		groups = q.groupsOf(c, start, many)
 	}
@@ -216,40 +210,46 @@ func (s *State) costs(q *query, start, many int) {
 			continue
 		}
 		s.factors(q, r.class)
-		q.columns.Group = groups[from-start : to-start]
 		ranged := c.classes[r.class].ranged
 		if ranged {
 			q.rough |= (1<<(to-from) - 1) << (from - start)
 		}
 		for k := range c.scorers {
-			for t := range q.columns.Term {
-				q.columns.Term[t] = c.terms[k][t][from:to]
+			terms := &c.terms[k]
+			terms.From = from
+			if c.traits.Grouped {
+				terms.Group = groups[from-start : to-start]
 			}
 			out := q.costs[k][from-start : to-start]
 			if ranged {
-				c.roughly(k, q, r.class, out)
+				c.roughly(k, &q.factors[k][r.class], out)
 			} else {
-				c.scorers[k].Costs(&q.columns, &q.factors[k][r.class], out)
+				c.scorers[k].Costs(terms, &q.factors[k][r.class], out)
 			}
 		}
 	}
 }
 
-// roughly writes what the nodes in q.columns cost at least, by the factors that
-// bound those of their class.
-func (c *columns) roughly(k int, q *query, class int32, out []float32) {
+// roughly writes what the nodes that the terms are from cost at least, by the
+// factors that bound those of their class.
+func (c *columns) roughly(k int, f *Factors, out []float32) {
 	if !c.trended {
 		for i := range out {
 			out[i] = -inf
 		}
 		return
 	}
-	if bounder, is := c.scorers[k].Scorer.(Bounder); is {
-		bounder.Bounds(&q.columns, &q.factors[k][class], out)
-	} else {
-		c.scorers[k].Costs(&q.columns, &q.factors[k][class], out)
-	}
+	c.bounds(k, &c.terms[k], f, out)
 	atMost(out)
+}
+
+// bounds writes what nodes with terms no less than these cost at least.
+func (c *columns) bounds(k int, terms *Columns, f *Factors, out []float32) {
+	if bounder, is := c.scorers[k].Scorer.(Bounder); is {
+		bounder.Bounds(terms, f, out)
+	} else {
+		c.scorers[k].Costs(terms, f, out)
+	}
 }
 
 // groupsOf returns the part of the column of the group that the demand is of.
@@ -334,17 +334,19 @@ func (s *State) keyOf(q *query, slot int32) float64 {
 // oneNode is columns of a single node. It must not be copied once it was used.
 type oneNode struct {
 	terms   Terms
+	term    [len(Terms{})][]float32 // each of terms
 	group   [1]float32
 	out     [1]float32
-	columns Columns // of terms and group
+	columns Columns // of term and group
 }
 
 // cost asks a scorer for the cost of a single node.
 func (o *oneNode) cost(scorer Scorer, t Terms, group float32, f *Factors) float32 {
 	if o.columns.Group == nil {
-		for i := range o.columns.Term {
-			o.columns.Term[i] = o.terms[i : i+1]
+		for i := range o.term {
+			o.term[i] = o.terms[i : i+1]
 		}
+		o.columns.Term = o.term[:]
 		o.columns.Group = o.group[:]
 	}
 	o.terms, o.group[0] = t, group

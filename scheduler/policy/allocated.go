@@ -17,14 +17,13 @@ func (LeastAllocated) Name() string { return "least-allocated" }
 
 // Traits: the cost rises with the shares promised.
 func (LeastAllocated) Traits() scheduler.Traits {
-	return scheduler.Traits{Monotone: true, Capacity: scheduler.Falls}
+	return scheduler.Traits{Terms: 1, Monotone: true, Capacity: scheduler.Falls}
 }
 
-// Terms are the shares promised of CPU and memory.
+// Terms are the shares promised of CPU and memory, added up.
 func (LeastAllocated) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
 	return scheduler.Terms{
-		float32(scheduler.Share(n.CpuPromised, n.CpuLimit)),
-		float32(scheduler.Share(n.MemoryPromised, n.MemoryLimit)),
+		float32(scheduler.Share(n.CpuPromised, n.CpuLimit)) + float32(scheduler.Share(n.MemoryPromised, n.MemoryLimit)),
 	}
 }
 
@@ -56,14 +55,13 @@ func (MostAllocated) Name() string { return "most-allocated" }
 
 // Traits: the cost rises with the shares that are free.
 func (MostAllocated) Traits() scheduler.Traits {
-	return scheduler.Traits{Monotone: true, Capacity: scheduler.Rises}
+	return scheduler.Traits{Terms: 1, Monotone: true, Capacity: scheduler.Rises}
 }
 
-// Terms are the shares left of CPU and memory.
+// Terms are the shares left of CPU and memory, added up.
 func (MostAllocated) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
 	return scheduler.Terms{
-		float32(1 - scheduler.Share(n.CpuPromised, n.CpuLimit)),
-		float32(1 - scheduler.Share(n.MemoryPromised, n.MemoryLimit)),
+		float32(1-scheduler.Share(n.CpuPromised, n.CpuLimit)) + float32(1-scheduler.Share(n.MemoryPromised, n.MemoryLimit)),
 	}
 }
 
@@ -82,10 +80,11 @@ func (MostAllocated) Score(cost float32, _ float64) float64 {
 	return percent(100 * (1 - float64(cost)))
 }
 
-// meanShare writes the mean of two shares and what comes to them in all.
+// meanShare writes the mean of two shares, of which the term is the sum, and what
+// comes to them in all.
 func meanShare(t *scheduler.Columns, more float32, out []float32) {
-	a, b := t.Term[0][:len(out)], t.Term[1][:len(out)]
+	both := t.Of(0, len(out))
 	for i := range out {
-		out[i] = (a[i] + b[i] + more) / 2
+		out[i] = (both[i] + more) / 2
 	}
 }

@@ -46,7 +46,7 @@ func (EPVM) Name() string { return "epvm" }
 
 // Traits: the cost rises with every share in use, and depends on n.
 func (EPVM) Traits() scheduler.Traits {
-	return scheduler.Traits{Monotone: true, Based: true, Capacity: scheduler.Falls}
+	return scheduler.Traits{Terms: 3, Monotone: true, Based: true, Capacity: scheduler.Falls}
 }
 
 // Terms are n^(share in use) of CPU, memory and disk.
@@ -74,7 +74,7 @@ func (e EPVM) Factors(d *scheduler.Asked, c scheduler.Capacity, base float64) sc
 
 // Costs: n^(u+d) − n^u = n^u·(n^d − 1).
 func (EPVM) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
-	cpu, memory, disk := t.Term[0][:len(out)], t.Term[1][:len(out)], t.Term[2][:len(out)]
+	cpu, memory, disk := t.Of(0, len(out)), t.Of(1, len(out)), t.Of(2, len(out))
 	for i := range out {
 		out[i] = float32(cpu[i]*f[0]) + float32(memory[i]*f[1]) + float32(disk[i]*f[2])
 	}

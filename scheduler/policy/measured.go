@@ -95,7 +95,7 @@ func (Measured) Name() string { return "measured" }
 // Traits: groups count. The cost rises with the load, but a wide spread makes a
 // full node's overload rise less than a narrow one does.
 func (Measured) Traits() scheduler.Traits {
-	return scheduler.Traits{Grouped: true, Capacity: scheduler.Falls}
+	return scheduler.Traits{Terms: 6, Grouped: true, Capacity: scheduler.Falls}
 }
 
 // Terms are load, variance and expected overload of the node as it is, in
@@ -125,8 +125,8 @@ func (m Measured) Factors(d *scheduler.Asked, c scheduler.Capacity, _ float64) s
 
 // Costs are as the type says.
 func (Measured) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
-	load, variance, before := t.Term[0][:len(out)], t.Term[1][:len(out)], t.Term[2][:len(out)]
-	memory, turnover, short := t.Term[3][:len(out)], t.Term[4][:len(out)], t.Term[5][:len(out)]
+	load, variance, before := t.Of(0, len(out)), t.Of(1, len(out)), t.Of(2, len(out))
+	memory, turnover, short := t.Of(3, len(out)), t.Of(4, len(out)), t.Of(5, len(out))
 	group := t.Group[:len(out)]
 	for i := range out {
 		with := load[i] + f[0]
@@ -142,7 +142,7 @@ func (Measured) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32)
 // the wider V, as long as L stays below C; and V itself can only rise, as can
 // the shortage of memory. The millionth taken off is for the rounding.
 func (Measured) Bounds(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
-	load, variance := t.Term[0][:len(out)], t.Term[1][:len(out)]
+	load, variance := t.Of(0, len(out)), t.Of(1, len(out))
 	for i := range out {
 		with := load[i] + f[0]
 		out[i] = float32(byLoad * with)

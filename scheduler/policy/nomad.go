@@ -23,7 +23,7 @@ func (Spread) Name() string { return "spread" }
 
 // Traits: the cost rises with the shares in use.
 func (Spread) Traits() scheduler.Traits {
-	return scheduler.Traits{Monotone: true, Capacity: scheduler.Falls}
+	return scheduler.Traits{Terms: 2, Monotone: true, Capacity: scheduler.Falls}
 }
 
 // Terms are −10^free of CPU and memory as the node is.
@@ -69,7 +69,7 @@ func (BinPack) Name() string { return "binpack" }
 
 // Traits: the cost rises with the shares that are free.
 func (BinPack) Traits() scheduler.Traits {
-	return scheduler.Traits{Monotone: true, Capacity: scheduler.Rises}
+	return scheduler.Traits{Terms: 2, Monotone: true, Capacity: scheduler.Rises}
 }
 
 // Terms are 10^free of CPU and memory as the node is.
@@ -100,7 +100,7 @@ func (BinPack) Score(cost float32, _ float64) float64 {
 
 // twoProducts writes the sum of two terms, each by its factor.
 func twoProducts(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
-	a, b := t.Term[0][:len(out)], t.Term[1][:len(out)]
+	a, b := t.Of(0, len(out)), t.Of(1, len(out))
 	for i := range out {
 		out[i] = float32(a[i]*f[0]) + float32(b[i]*f[1])
 	}

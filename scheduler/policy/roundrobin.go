@@ -16,7 +16,7 @@ func (RoundRobin) Name() string { return "roundrobin" }
 
 // Traits: the cost rises with the turn.
 func (RoundRobin) Traits() scheduler.Traits {
-	return scheduler.Traits{Monotone: true, Capacity: scheduler.Falls}
+	return scheduler.Traits{Terms: 1, Monotone: true, Capacity: scheduler.Falls}
 }
 
 // Terms are the turn.
@@ -31,7 +31,7 @@ func (RoundRobin) Factors(*scheduler.Asked, scheduler.Capacity, float64) schedul
 
 // Costs are the turns.
 func (RoundRobin) Costs(t *scheduler.Columns, _ *scheduler.Factors, out []float32) {
-	copy(out, t.Term[0])
+	copy(out, t.Of(0, len(out)))
 }
 
 // Score is as the type says.

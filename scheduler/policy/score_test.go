@@ -27,9 +27,9 @@ func score(t *testing.T, spec string, n scheduler.Figures, d scheduler.Asked, ba
 }
 
 // columns are those of one node.
-func columns(terms scheduler.Terms) (c [len(scheduler.Terms{})][]float32) {
+func columns(terms scheduler.Terms) (c [][]float32) {
 	for i := range terms {
-		c[i] = terms[i : i+1]
+		c = append(c, terms[i:i+1])
 	}
 	return c
 }
@@ -137,7 +137,7 @@ func TestTrimaranTargetCurve(t *testing.T) {
 	}
 	// Beyond the whole, the less used still goes first: the costs differ.
 	var costs [2]float32
-	policy.Target{}.Costs(&scheduler.Columns{Term: [len(scheduler.Terms{})][]float32{{110, 150}}}, &scheduler.Factors{}, costs[:])
+	policy.Target{}.Costs(&scheduler.Columns{Term: [][]float32{{110, 150}}}, &scheduler.Factors{}, costs[:])
 	if costs[0] >= costs[1] {
 		t.Errorf("110 %% costs %v and 150 %% costs %v; want less for the less used", costs[0], costs[1])
 	}

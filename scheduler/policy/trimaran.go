@@ -21,7 +21,7 @@ type Target struct{}
 func (Target) Name() string { return "target" }
 
 // Traits: the cost falls up to the target and rises above.
-func (Target) Traits() scheduler.Traits { return scheduler.Traits{} }
+func (Target) Traits() scheduler.Traits { return scheduler.Traits{Terms: 1} }
 
 // Terms are the CPU use in percent.
 func (Target) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
@@ -36,7 +36,7 @@ func (Target) Factors(d *scheduler.Asked, c scheduler.Capacity, _ float64) sched
 // Costs are 100 − score, and p itself above 100 %.
 func (Target) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
 	const target = TargetUse
-	use := t.Term[0][:len(out)]
+	use := t.Of(0, len(out))
 	for i := range out {
 		p := use[i] + f[0]
 		switch {
@@ -69,7 +69,7 @@ func (Risk) Name() string { return "risk" }
 
 // Traits: the cost rises with use and deviation.
 func (Risk) Traits() scheduler.Traits {
-	return scheduler.Traits{Monotone: true, Capacity: scheduler.Falls}
+	return scheduler.Traits{Terms: 2, Monotone: true, Capacity: scheduler.Falls}
 }
 
 // Terms are share in use plus deviation, of CPU and memory.
@@ -87,7 +87,7 @@ func (Risk) Factors(d *scheduler.Asked, c scheduler.Capacity, _ float64) schedul
 
 // Costs are (μ + σ)/2 of the resource where it is larger.
 func (Risk) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
-	cpu, memory := t.Term[0][:len(out)], t.Term[1][:len(out)]
+	cpu, memory := t.Of(0, len(out)), t.Of(1, len(out))
 	for i := range out {
 		out[i] = max(cpu[i]+f[0], memory[i]+f[1]) / 2
 	}

@@ -24,7 +24,7 @@ func (l leastUsed) Name() string {
 }
 
 // Traits: the cost is the share.
-func (leastUsed) Traits() scheduler.Traits { return scheduler.Traits{Monotone: true} }
+func (leastUsed) Traits() scheduler.Traits { return scheduler.Traits{Terms: 1, Monotone: true} }
 
 // Terms are the share in use.
 func (l leastUsed) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
@@ -44,8 +44,9 @@ func (l leastUsed) Factors(d *scheduler.Asked, c scheduler.Capacity, _ float64) 
 
 // Costs are the shares with the demand there.
 func (leastUsed) Costs(t *scheduler.Columns, f *scheduler.Factors, out []float32) {
+	shares := t.Of(0, len(out))
 	for i := range out {
-		out[i] = t.Term[0][i] + f[0]
+		out[i] = shares[i] + f[0]
 	}
 }
 
