@@ -205,7 +205,7 @@ func (d *dev) awaitNodes(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		ready := 0
-		for _, n := range d.manager.manager.Nodes() {
+		for n := range d.manager.manager.Nodes() {
 			if n.State == wire.NodeReady {
 				ready++
 			}

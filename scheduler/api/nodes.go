@@ -1,7 +1,6 @@
 package api
 
 import (
-	"iter"
 	"net/http"
 	"net/url"
 	"time"
@@ -9,31 +8,9 @@ import (
 	"cube/worker/wire"
 )
 
-// listNodes answers GET /nodes. The tag is that of the content, so there is no
-// answer before there is all of it.
-func (a *api) listNodes(w http.ResponseWriter, r *http.Request) error {
-	nodes := a.manager.Nodes()
-	body, err := wire.AppendList(make([]byte, 0, nodeText*len(nodes)), pointers(nodes))
-	if err != nil {
-		return err
-	}
-	writeTaggedBody(w, r, body)
-	return nil
-}
-
-// nodeText is about what a node takes in a list, in bytes: a text of megabytes
-// that grows as it is written takes three times as long.
-const nodeText = 512
-
-// pointers yields a pointer to each of a list.
-func pointers[T any](list []T) iter.Seq[*T] {
-	return func(yield func(*T) bool) {
-		for i := range list {
-			if !yield(&list[i]) {
-				return
-			}
-		}
-	}
+// listNodes answers GET /nodes. It has no tag: the readings are older each time.
+func (a *api) listNodes(w http.ResponseWriter, _ *http.Request) error {
+	return wire.WriteList(w, a.manager.Nodes())
 }
 
 // joinNode answers POST /nodes: 201 once the node is on disk.

@@ -29,7 +29,7 @@ func withFile(t *testing.T, path string) *fleet {
 
 func (f *fleet) nodeNames() string {
 	var listed []string
-	for _, node := range f.Nodes() {
+	for node := range f.Nodes() {
 		listed = append(listed, node.Name)
 	}
 	return strings.Join(listed, " ")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/url"
 	"slices"
@@ -320,31 +321,42 @@ func (n *node) state(now scheduler.Instant, cfg *scheduler.Config) wire.NodeStat
 // millisecond.
 const nodesAtATime = 512
 
-// Nodes lists the nodes by name, each as it was at a moment of the call: a long
-// list is put together in steps, between which the manager goes on.
-func (m *Manager) Nodes() []wire.Node {
-	m.mu.Lock()
-	names := slices.AppendSeq(make([]string, 0, len(m.nodes)), maps.Keys(m.nodes))
-	m.mu.Unlock()
-	slices.Sort(names)
-	listed := make([]wire.Node, 0, len(names))
-	for batch := range slices.Chunk(names, nodesAtATime) {
-		listed = m.describeAll(batch, listed)
+// Nodes yields the nodes by name, each as it was at a moment of the call: a long
+// list is put together in steps, between which the manager goes on. A node is
+// good until the next one is asked for.
+func (m *Manager) Nodes() iter.Seq[*wire.Node] {
+	return func(yield func(*wire.Node) bool) {
+		m.mu.Lock()
+		names := slices.AppendSeq(make([]string, 0, len(m.nodes)), maps.Keys(m.nodes))
+		m.mu.Unlock()
+		slices.Sort(names)
+		var some []described
+		for batch := range slices.Chunk(names, nodesAtATime) {
+			some = m.describeAll(batch, some)
+			for i := range some {
+				if !yield(&some[i].node) {
+					return
+				}
+			}
+		}
 	}
-	return listed
 }
 
-// describeAll appends what there is to say of those nodes that there still are.
-func (m *Manager) describeAll(names []string, to []wire.Node) []wire.Node {
+// describeAll returns what there is to say of those nodes that there still are,
+// in the memory of an earlier answer.
+func (m *Manager) describeAll(names []string, into []described) []described {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
+	into = slices.Grow(into[:0], len(names))[:len(names)]
+	count := 0
 	for _, name := range names {
 		if n := m.nodes[name]; n != nil {
-			to = append(to, m.describe(n, now))
+			m.describe(n, now, &into[count])
+			count++
 		}
 	}
-	return to
+	return into[:count]
 }
 
 // Node returns one node; an unknown one is the error not_found.
@@ -355,16 +367,30 @@ func (m *Manager) Node(name string) (wire.Node, error) {
 	if n == nil {
 		return wire.Node{}, notFound("node", name)
 	}
-	return m.describe(n, m.now()), nil
+	var d described
+	m.describe(n, m.now(), &d)
+	return d.node, nil
 }
 
-func (m *Manager) describe(n *node, now scheduler.Instant) wire.Node {
-	shown := wire.Node{
+// described is a node as it is shown, with what that points to.
+type described struct {
+	node        wire.Node
+	metrics     wire.MetricsFrom
+	allocatable task.Resources
+	figures     figures
+}
+
+// describe says what there is to say of a node.
+func (m *Manager) describe(n *node, now scheduler.Instant, into *described) {
+	shown, f := &into.node, &into.figures
+	f.n = 0
+	*shown = wire.Node{
 		Name: n.record.Name, URL: n.record.URL, Labels: n.record.Labels,
 		State: n.state(now, &m.cfg.Scheduler), LastError: n.lastError, Tasks: len(n.tasks),
 	}
 	if n.record.Metrics != (wire.MetricsFrom{}) {
-		shown.Metrics = &n.record.Metrics
+		into.metrics = n.record.Metrics
+		shown.Metrics = &into.metrics
 	}
 	for _, e := range n.tasks {
 		shown.Promised = shown.Promised.Add(e.demand.Requests)
@@ -373,21 +399,20 @@ func (m *Manager) describe(n *node, now scheduler.Instant) wire.Node {
 		shown.LastError = n.dispatchError
 	}
 	if !n.read {
-		return shown
+		return
 	}
 	r := &n.reading
-	var f figures
 	shown.ReadingAge = f.known((now - n.readAt).Seconds())
 	shown.CpuUsageRatio, shown.CpuCores = f.known(r.CpuUsage), f.known(r.CpuCores)
 	shown.MemoryTotal, shown.MemoryAvailable = f.known(r.MemoryTotal), f.known(r.MemoryAvailable)
 	shown.DiskTotal, shown.DiskAvailable = f.known(r.DiskTotal), f.known(r.DiskAvailable)
 	shown.Load1 = f.known(r.Load1)
 	if scheduler.Known(r.AllocatableCpu) && scheduler.Known(r.AllocatableMemory) && scheduler.Known(r.AllocatableDisk) {
-		shown.Allocatable = &task.Resources{
+		into.allocatable = task.Resources{
 			Cpu: r.AllocatableCpu, Memory: task.Bytes(r.AllocatableMemory), Disk: task.Bytes(r.AllocatableDisk),
 		}
+		shown.Allocatable = &into.allocatable
 	}
-	return shown
 }
 
 // figures is room for those of a node that are known.

@@ -43,12 +43,14 @@ type shown struct {
 // Len is how many tasks are on the page.
 func (p *Page) Len() int { return len(p.chosen) }
 
-// All yields the tasks. The values of Env are masked; what else a task points to
-// is the manager's own, and to be left as it is.
+// All yields the tasks, each good until the next one is asked for. The values of
+// Env are masked; what else a task points to is the manager's own, and to be left
+// as it is.
 func (p *Page) All() iter.Seq[*wire.PlacedTask] {
 	return func(yield func(*wire.PlacedTask) bool) {
+		var placed wire.PlacedTask // one for all: a hundred thousand are a lot of garbage
 		for i := range p.chosen {
-			placed := p.chosen[i].record.placed(p.chosen[i].reason)
+			placed = p.chosen[i].record.placed(p.chosen[i].reason)
 			if !yield(&placed) {
 				return
 			}

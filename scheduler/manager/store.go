@@ -100,13 +100,15 @@ type Snapshot struct {
 // placed is the task as the manager shows it: secrets masked. What else it
 // points to is the record's.
 func (r *Record) placed(pendingReason string) wire.PlacedTask {
-	return wire.PlacedTask{
-		Task:          *r.Task.Masked(),
+	shown := wire.PlacedTask{
+		Task:          r.Task,
 		Node:          r.Node,
 		StopRequested: r.StopRequested,
 		PendingReason: pendingReason,
 		SubmitTime:    r.SubmitTime,
 	}
+	shown.Env = r.Task.MaskedEnv()
+	return shown
 }
 
 // live reports whether the task holds a promise on its node.

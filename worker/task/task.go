@@ -101,12 +101,19 @@ func (t *Task) Clone() *Task {
 // "***": they are where secrets are kept. It shares everything else with t.
 func (t *Task) Masked() *Task {
 	c := *t
-	c.Env = slices.Clone(t.Env)
-	for i, entry := range c.Env {
-		key, _, _ := strings.Cut(entry, "=")
-		c.Env[i] = key + "=***"
-	}
+	c.Env = t.MaskedEnv()
 	return &c
+}
+
+// MaskedEnv is a copy of Env with each value replaced by "***"; nil where there
+// is none.
+func (t *Task) MaskedEnv() []string {
+	masked := slices.Clone(t.Env)
+	for i, entry := range masked {
+		key, _, _ := strings.Cut(entry, "=")
+		masked[i] = key + "=***"
+	}
+	return masked
 }
 
 // Event asks for a task to come into a state: Running to start it, Completed

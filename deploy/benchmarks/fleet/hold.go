@@ -137,14 +137,13 @@ func (h *holding) askLists(ctx context.Context) error {
 		"/tasks/" + h.load.id(h.config.tasks/2).String(), "/nodes/w00042", "/nodes", "/sd", "/metrics", "/tasks",
 	} {
 		var times []float64
-		size := 0
+		var size int64
 		for range 5 {
 			began := time.Now()
-			body, err := h.manager.get(ctx, path)
-			if err != nil {
+			var err error
+			if size, err = h.manager.size(ctx, path); err != nil {
 				return err
 			}
-			size = len(body)
 			times = append(times, float64(time.Since(began))/float64(time.Millisecond))
 		}
 		slices.Sort(times)

@@ -108,6 +108,27 @@ func (m *manager) kill() error {
 
 // get asks the manager and returns the body.
 func (m *manager) get(ctx context.Context, path string) ([]byte, error) {
+	answer, err := m.ask(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(answer.Body)
+}
+
+// size asks the manager, reads the body to its end and returns its length: a
+// client that keeps 30 MB would take longer over that than the manager.
+func (m *manager) size(ctx context.Context, path string) (int64, error) {
+	answer, err := m.ask(ctx, path)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	return io.CopyBuffer(struct{ io.Writer }{io.Discard}, answer.Body, make([]byte, 256<<10))
+}
+
+// ask asks the manager; the caller closes the answer's body.
+func (m *manager) ask(ctx context.Context, path string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url+path, nil)
 	if err != nil {
 		return nil, err
@@ -116,12 +137,12 @@ func (m *manager) get(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %s: %.200s", path, answer.Status, body)
+	if answer.StatusCode != http.StatusOK {
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(answer.Body) // what there is of it
+		return nil, fmt.Errorf("GET %s: %s: %.200s", path, answer.Status, body)
 	}
-	return body, err
+	return answer, nil
 }
 
 // metrics reads the manager's own page: series to value.
