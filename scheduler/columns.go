@@ -121,9 +121,10 @@ func (c *columns) touch(n *node) {
 // relabel says that a node's labels may have changed.
 func (c *columns) relabel() { clear(c.labels) }
 
-// resortAfter is after how many changes a node all are sorted anew: sorting
-// costs about as much as two of them.
-const resortAfter = 8
+// resortAfter is after how many changes a node all are sorted anew. Sorting
+// costs about as much as eight of them, so that it is a small part of what they
+// cost; the order still holds back as many nodes by then.
+const resortAfter = 32
 
 // settle brings the columns up to date for a decision at now.
 func (c *columns) settle(now Instant) {
@@ -199,6 +200,7 @@ func (c *columns) refreshHealth(slot int, now Instant) {
 			c.until = min(c.until, n.reading.At+Instant(c.cfg.DownAfter)+1)
 		}
 	}
+	n.stale = is == slotStale
 	was := c.health[slot]
 	if is == was {
 		return
@@ -234,7 +236,7 @@ func (c *columns) refresh(slot int, now Instant) {
 		c.room[r][slot] = room
 		f.room[r] = min(f.room[r], room)
 	}
-	n.figures(now, c.cfg, &c.figures)
+	n.seen.figures(now, &c.figures)
 	for i, scorer := range c.scorers {
 		terms := scorer.Terms(&c.figures, c.base)
 		for t := range c.terms[i].Term {
@@ -257,7 +259,10 @@ func (c *columns) refresh(slot int, now Instant) {
 	if c.traits.Grouped {
 		c.pages.write(slot, n)
 	}
-	n.groups = slices.DeleteFunc(n.groups, func(g groupSum) bool { return g.tasks == 0 })
+	if n.emptied {
+		n.emptied = false
+		n.groups = slices.DeleteFunc(n.groups, func(g groupSum) bool { return g.tasks == 0 })
+	}
 	c.blocks[slot/blockSize].loose++
 }
 

@@ -58,7 +58,7 @@ func (c *columns) ranked(now Instant) []place {
 	places := make([]place, len(c.nodes))
 	capacities := make([]Capacity, len(c.nodes))
 	for i, n := range c.nodes {
-		n.figures(now, c.cfg, &c.figures)
+		n.figuresAt(now, c.cfg, &c.figures)
 		terms := scorer.Terms(&c.figures, c.base)
 		for t, v := range terms {
 			if v != v {

@@ -31,7 +31,7 @@ type node struct {
 	// What points elsewhere stands first: the garbage collector looks no
 	// further.
 	Node
-	facts   *facts
+	seen    // as the node is now
 	live    []*placed
 	gone    []*placed // left the node, still in its window
 	groups  []groupSum
@@ -41,15 +41,13 @@ type node struct {
 	slot  int   // in the columns
 	rank  int32 // in the order of names
 	dirty bool
-	turn  uint64
 
-	read   bool
-	reread bool    // since the columns were brought up to date
-	usage  moments // of CpuUsage
-	memory moments // of the used share of memory
-	other  other   // CPU that no measured task accounts for
-
-	sums
+	read    bool
+	reread  bool    // since the columns were brought up to date
+	emptied bool    // some of groups may be
+	usage   moments // of CpuUsage
+	memory  moments // of the used share of memory
+	other   other   // CPU that no measured task accounts for
 }
 
 // group is what tasks that ask for the same have in common.
@@ -66,6 +64,7 @@ type groupSum struct {
 func (n *node) add(t *placed, expects estimate) {
 	t.node, t.index = n, len(n.live)
 	n.live = append(n.live, t)
+	n.tasks++
 	n.cpu += t.cpu
 	n.mem += t.memory
 	n.squares += squareMiB(t.memory)
@@ -81,6 +80,7 @@ func (n *node) drop(t *placed) {
 	n.live[t.index].index = t.index
 	n.live[last] = nil
 	n.live = n.live[:last]
+	n.tasks--
 	n.cpu -= t.cpu
 	n.mem -= t.memory
 	n.squares -= squareMiB(t.memory)
@@ -141,7 +141,7 @@ func (n *node) expect(t *placed, sign int) {
 	g.tasks += sign
 	g.deviation += float64(sign) * math.Sqrt(t.expects.variance)
 	if g.tasks == 0 {
-		g.deviation = 0
+		g.deviation, n.emptied = 0, true
 	}
 	n.together += g.deviation * g.deviation
 }
@@ -257,6 +257,7 @@ func (n *node) observe(r *Reading, overcommit float64, task func(*TaskReading) *
 	for i := range n.groups {
 		n.groups[i].tasks, n.groups[i].deviation = 0, 0
 	}
+	n.emptied = true
 	for _, t := range n.live {
 		n.hold(t, t.meter.estimate(t.kind, p))
 	}
@@ -290,10 +291,11 @@ func (n *node) lacksDisk() bool {
 // age is how old the reading is. One that came in after now is new.
 func (n *node) age(now Instant) Instant { return max(0, now-n.reading.At) }
 
-// figures writes what the node looks like to the scorers.
-func (n *node) figures(now Instant, cfg *Config, f *Figures) {
-	var v seen
-	n.look(now, cfg, &v)
+// figuresAt writes what the node looks like to the scorers at now, whenever the
+// columns were settled.
+func (n *node) figuresAt(now Instant, cfg *Config, f *Figures) {
+	v := n.seen
+	v.stale = n.health(now, cfg) == Stale
 	v.figures(now, f)
 }
 

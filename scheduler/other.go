@@ -32,6 +32,7 @@ func (n *node) account(since Instant) {
 	if !n.other.unknown {
 		n.other.smooth.add(rest, since, max(otherTau, otherReadings*since.Seconds()))
 	}
+	n.rest = n.other.cores()
 }
 
 // cores returns the remainder. While tasks are in it, it follows at once.

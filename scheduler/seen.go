@@ -27,22 +27,15 @@ type sums struct {
 	together       float64 // cores²: Σ over groups of the square of their deviations' sum
 }
 
-// seen is what a node looked like to a decision: all that its figures are made
+// seen is what a node looks like to a decision: all that its figures are made
 // of.
 type seen struct {
 	facts *facts
 	sums
-	other float64 // cores
-	turn  uint64
-	tasks int32
-	stale bool
-}
-
-// look writes down what the node looks like at now.
-func (n *node) look(now Instant, cfg *Config, into *seen) {
-	into.facts, into.sums = n.facts, n.sums
-	into.other, into.turn, into.tasks = n.other.cores(), n.turn, int32(len(n.live))
-	into.stale = n.health(now, cfg) == Stale
+	rest  float64 // cores that no measured task accounts for
+	turn  uint64  // of its last placement
+	tasks int32   // live ones
+	stale bool    // when the columns were last settled
 }
 
 // seen returns what the node of a slot looks like, which is written down once
@@ -51,7 +44,7 @@ func (s *State) seen(q *query, slot int32) *seen {
 	c := &s.columns
 	if c.seen[slot] == nil {
 		c.seen[slot] = q.seen.take()
-		c.nodes[slot].look(q.now, c.cfg, c.seen[slot])
+		*c.seen[slot] = c.nodes[slot].seen
 	}
 	return c.seen[slot]
 }
@@ -92,7 +85,7 @@ func (v *seen) figures(now Instant, f *Figures) {
 	f.CpuDeviation, f.MemoryDeviation = r.cpuDeviation, r.memoryDeviation
 	if measured := r.cpuUsage * r.cpuCores; Known(measured) && !f.Stale {
 		f.CpuExpected = max(0, measured+cores(v.missing-v.leaving))
-		f.CpuMean = v.expects.mean + v.other
+		f.CpuMean = v.expects.mean + v.rest
 	}
 	if used := r.memoryTotal - r.memoryAvailable; Known(used) {
 		f.MemoryExpected = used + float64(v.unused)

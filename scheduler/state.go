@@ -58,7 +58,7 @@ var (
 func (s *State) SetNode(n Node) {
 	known := s.nodes[n.Name]
 	if known == nil {
-		known = &node{hash: hashName(n.Name), facts: &facts{node: n.Name}}
+		known = &node{hash: hashName(n.Name), seen: seen{facts: &facts{node: n.Name}}}
 		s.nodes[n.Name] = known
 		s.columns.join(known)
 	}
@@ -244,6 +244,6 @@ func (s *State) Inspect(name string, now Instant) (Inputs, NodeHealth, bool) {
 		return Inputs{}, "", false
 	}
 	var f Figures
-	n.figures(now, &s.cfg, &f)
+	n.figuresAt(now, &s.cfg, &f)
 	return f.Inputs(), n.health(now, &s.cfg), true
 }
