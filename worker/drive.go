@@ -29,7 +29,7 @@ func (w *Worker) drive(ctx context.Context, e *entry) {
 		}
 		err := w.advance(ctx, e, s)
 		if err != nil && ctx.Err() == nil {
-			w.log.Warn("Task is held up", "task", e.id, "name", s.record.Task.Name, "state", s.record.Task.State, "error", err)
+			w.log.Warn("Task is held up", "task", e.id, "name", s.record.Task.Name, "run", s.key, "state", s.record.Task.State, "error", err)
 			pause(s.ctx, retryDelay(failures))
 			failures++
 		} else {
@@ -187,7 +187,7 @@ func (w *Worker) cancel(ctx context.Context, e *entry, s *step) error {
 		return nil
 	})
 	w.wakeRetire()
-	w.log.Info("Task stopped before it ran", "task", e.id, "name", s.record.Task.Name)
+	w.log.Info("Task stopped before it ran", "task", e.id, "name", s.record.Task.Name, "run", s.key)
 	return err
 }
 
@@ -214,7 +214,7 @@ func (w *Worker) edit(ctx context.Context, e *entry, key Key, change func(*Recor
 		if !unsaved {
 			return done, err
 		}
-		w.log.Error("The worker's state cannot be written", "task", e.id, "error", err)
+		w.log.Error("The worker's state cannot be written", "task", e.id, "run", key, "error", err)
 		if !pause(ctx, retryDelay(failures)) {
 			return false, context.Cause(ctx)
 		}

@@ -98,7 +98,7 @@ func (w *Worker) checkHealth(ctx context.Context, e *entry, s *step) {
 			continue
 		}
 		failures++
-		w.log.Warn("Health check failed", "task", t.ID, "name", t.Name, "failures", failures, "of", retries, "error", err)
+		w.log.Warn("Health check failed", "task", t.ID, "name", t.Name, "run", s.key, "failures", failures, "of", retries, "error", err)
 		if failures == retries {
 			w.condemn(ctx, e, s.key, fmt.Sprintf("unhealthy: %d checks in a row failed, the last one because %v", retries, err))
 		}

@@ -171,7 +171,7 @@ func (w *Worker) slowUsages(running []rostered, tell func(r *rostered, usage Usa
 		group.Go(func() error {
 			usage, err := w.runtime.Usage(ctx, running[i].key)
 			if err != nil {
-				w.log.Debug("A task's use is left out of the metrics", "task", running[i].key.Task, "error", err)
+				w.log.Debug("A task's use is left out of the metrics", "task", running[i].key.Task, "run", running[i].key, "error", err)
 				return nil
 			}
 			read[i] = &usage
