@@ -58,6 +58,7 @@ type columns struct {
 	until   Instant // they hold until then
 
 	figures Figures // of the node that is being refreshed
+	derived Terms   // from them, by one scorer
 
 	labels map[task.Constraint][]uint64 // nodes that meet a constraint, by slot
 }
@@ -238,9 +239,9 @@ func (c *columns) refresh(slot int, now Instant) {
 	}
 	n.seen.figures(now, &c.figures)
 	for i, scorer := range c.scorers {
-		terms := scorer.Terms(&c.figures, c.base)
+		scorer.Terms(&c.figures, c.base, &c.derived)
 		for t := range c.terms[i].Term {
-			c.setTerm(i, t, slot, terms[t])
+			c.setTerm(i, t, slot, c.derived[t])
 		}
 	}
 	c.seen[slot] = nil

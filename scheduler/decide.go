@@ -140,11 +140,3 @@ func (s *State) priceDrawn(q *query) {
 		q.best.offer(r, c.rank)
 	}
 }
-
-// termsOf gathers one scorer's terms of one node.
-func (c *columns) termsOf(scorer int, slot int32) (t Terms) {
-	for i, column := range c.terms[scorer].Term {
-		t[i] = column[slot]
-	}
-	return t
-}

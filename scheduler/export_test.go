@@ -18,8 +18,8 @@ func (s *State) Base() float64 { return s.columns.base }
 
 // Cost asks a scorer for the cost of one node.
 func Cost(scorer Scorer, t Terms, group float64, f *Factors) float32 {
-	var one oneNode
-	return one.cost(scorer, t, float32(group), f)
+	one := oneNode{terms: t}
+	return one.cost(scorer, float32(group), f)
 }
 
 // Tie is a node's place among nodes of equal cost.

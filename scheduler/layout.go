@@ -59,13 +59,14 @@ func (c *columns) ranked(now Instant) []place {
 	capacities := make([]Capacity, len(c.nodes))
 	for i, n := range c.nodes {
 		n.figuresAt(now, c.cfg, &c.figures)
-		terms := scorer.Terms(&c.figures, c.base)
-		for t, v := range terms {
+		at := &places[i]
+		at.node, at.rank = n, n.rank
+		scorer.Terms(&c.figures, c.base, &at.terms)
+		for t, v := range at.terms {
 			if v != v {
-				terms[t] = inf // so that there is an order
+				at.terms[t] = inf // so that there is an order
 			}
 		}
-		places[i] = place{node: n, rank: n.rank, terms: terms}
 		capacities[i] = c.figures.Capacity()
 	}
 	c.choose(capacities)

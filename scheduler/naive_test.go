@@ -254,7 +254,8 @@ func (m *naive) price(s *scheduler.State, name string, now scheduler.Instant, d 
 	asked.CpuPredicted, asked.CpuVariance = s.Expects(*d)
 	sum, weights := 0.0, 0.0
 	for _, w := range m.cfg.Policy.Scorers {
-		terms := w.Terms(&figures, s.Base())
+		var terms scheduler.Terms
+		w.Terms(&figures, s.Base(), &terms)
 		factors := w.Factors(&asked, figures.Capacity(), s.Base())
 		cost := scheduler.Cost(w.Scorer, terms, s.GroupDeviation(name, *d), &factors)
 		if len(m.cfg.Policy.Scorers) == 1 {

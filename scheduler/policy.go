@@ -41,8 +41,10 @@ type Scorer interface {
 	Name() string
 	// Traits say what the state may count on.
 	Traits() Traits
-	// Terms derives from a node's figures what Costs needs of it.
-	Terms(n *Figures, base float64) Terms
+	// Terms derives from a node's figures what Costs needs of it. It writes as
+	// many as its Traits say, one by one: what is to be read one by one at once
+	// is not to be written as a whole.
+	Terms(n *Figures, base float64, into *Terms)
 	// Factors derives from a demand what Costs needs of it, for nodes of one
 	// capacity.
 	Factors(d *Asked, c Capacity, base float64) Factors

@@ -43,5 +43,6 @@ func costOf(scorer Scorer, in *Inputs, asked *Asked, base float64) float32 {
 	var one oneNode
 	figures := in.Figures()
 	factors := scorer.Factors(asked, figures.Capacity(), base)
-	return one.cost(scorer, scorer.Terms(&figures, base), float32(figures.CpuGroup), &factors)
+	scorer.Terms(&figures, base, &one.terms)
+	return one.cost(scorer, float32(figures.CpuGroup), &factors)
 }

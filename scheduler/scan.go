@@ -311,7 +311,10 @@ func (s *State) offer(q *query, slot int, key float64) {
 // cost returns one scorer's cost of one node.
 func (s *State) cost(q *query, scorer int, slot int32, group float64) float32 {
 	c := &s.columns
-	return q.one.cost(c.scorers[scorer].Scorer, c.termsOf(scorer, slot), float32(group), s.own(q, scorer, slot))
+	for t, column := range c.terms[scorer].Term {
+		q.one.terms[t] = column[slot]
+	}
+	return q.one.cost(c.scorers[scorer].Scorer, float32(group), s.own(q, scorer, slot))
 }
 
 // keyOf returns what a single node is ranked by.
@@ -340,8 +343,8 @@ type oneNode struct {
 	columns Columns // of term and group
 }
 
-// cost asks a scorer for the cost of a single node.
-func (o *oneNode) cost(scorer Scorer, t Terms, group float32, f *Factors) float32 {
+// cost asks a scorer for the cost of the node that has the terms.
+func (o *oneNode) cost(scorer Scorer, group float32, f *Factors) float32 {
 	if o.columns.Group == nil {
 		for i := range o.term {
 			o.term[i] = o.terms[i : i+1]
@@ -349,7 +352,7 @@ func (o *oneNode) cost(scorer Scorer, t Terms, group float32, f *Factors) float3
 		o.columns.Term = o.term[:]
 		o.columns.Group = o.group[:]
 	}
-	o.terms, o.group[0] = t, group
+	o.group[0] = group
 	scorer.Costs(&o.columns, f, o.out[:])
 	return o.out[0]
 }

@@ -40,15 +40,16 @@ func (s *splitter) widest(places []place) int {
 			least[t], most[t] = min(least[t], v), max(most[t], v)
 		}
 	}
-	corner := s.one.cost(s.scorer, least, 0, &s.factors)
+	s.one.terms = least
+	corner := s.one.cost(s.scorer, 0, &s.factors)
 	at, widest := 0, float32(-1)
 	for t := range least {
 		if least[t] == most[t] {
 			continue
 		}
-		other := least
-		other[t] = most[t]
-		width := float32(math.Abs(float64(s.one.cost(s.scorer, other, 0, &s.factors) - corner)))
+		s.one.terms[t] = most[t]
+		width := float32(math.Abs(float64(s.one.cost(s.scorer, 0, &s.factors) - corner)))
+		s.one.terms[t] = least[t]
 		if width > widest {
 			at, widest = t, width
 		}

@@ -21,10 +21,8 @@ func (LeastAllocated) Traits() scheduler.Traits {
 }
 
 // Terms are the shares promised of CPU and memory, added up.
-func (LeastAllocated) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
-	return scheduler.Terms{
-		float32(scheduler.Share(n.CpuPromised, n.CpuLimit)) + float32(scheduler.Share(n.MemoryPromised, n.MemoryLimit)),
-	}
+func (LeastAllocated) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
+	into[0] = float32(scheduler.Share(n.CpuPromised, n.CpuLimit)) + float32(scheduler.Share(n.MemoryPromised, n.MemoryLimit))
 }
 
 // Factors are the shares asked for.
@@ -59,10 +57,8 @@ func (MostAllocated) Traits() scheduler.Traits {
 }
 
 // Terms are the shares left of CPU and memory, added up.
-func (MostAllocated) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
-	return scheduler.Terms{
-		float32(1-scheduler.Share(n.CpuPromised, n.CpuLimit)) + float32(1-scheduler.Share(n.MemoryPromised, n.MemoryLimit)),
-	}
+func (MostAllocated) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
+	into[0] = float32(1-scheduler.Share(n.CpuPromised, n.CpuLimit)) + float32(1-scheduler.Share(n.MemoryPromised, n.MemoryLimit))
 }
 
 // Factors are the shares asked for.

@@ -50,13 +50,11 @@ func (EPVM) Traits() scheduler.Traits {
 }
 
 // Terms are n^(share in use) of CPU, memory and disk.
-func (e EPVM) Terms(n *scheduler.Figures, base float64) scheduler.Terms {
+func (e EPVM) Terms(n *scheduler.Figures, base float64, into *scheduler.Terms) {
 	e.ready(base)
-	return scheduler.Terms{
-		e.power.of(scheduler.Share(n.CpuExpected, n.CpuCores)),
-		e.power.of(scheduler.Share(n.MemoryExpected, n.MemoryTotal)),
-		e.power.of(scheduler.Share(n.DiskExpected, n.DiskLimit)),
-	}
+	into[0] = e.power.of(scheduler.Share(n.CpuExpected, n.CpuCores))
+	into[1] = e.power.of(scheduler.Share(n.MemoryExpected, n.MemoryTotal))
+	into[2] = e.power.of(scheduler.Share(n.DiskExpected, n.DiskLimit))
 }
 
 // Factors are n^(share asked for) − 1.

@@ -100,13 +100,14 @@ func (Measured) Traits() scheduler.Traits {
 
 // Terms are load, variance and expected overload of the node as it is, in
 // shares of its cores; and the same of its memory.
-func (m Measured) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
+func (m Measured) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
 	load := float32(scheduler.Share(n.CpuMean, n.CpuCores))
 	v := (1-m.Correlation)*n.CpuVariance + m.Correlation*n.CpuTogether
 	variance := float32(scheduler.Share(v, n.CpuCores*n.CpuCores)) + float32(m.Slack*m.Slack)
 	memory := float32(max(scheduler.Share(n.MemoryPromised, n.MemoryLimit), scheduler.Share(n.MemoryExpected, n.MemoryTotal)))
 	turnover := float32(scheduler.Share(m.Replaced*n.MemorySquares, n.MemoryLimit*n.MemoryLimit)) + float32(m.Slack*m.Slack)
-	return scheduler.Terms{load, variance, Overload(load, variance), memory, turnover, Overload(memory, turnover)}
+	into[0], into[1], into[2] = load, variance, Overload(load, variance)
+	into[3], into[4], into[5] = memory, turnover, Overload(memory, turnover)
 }
 
 // Factors are the task's mean and variance in shares of the node, by how much

@@ -27,11 +27,9 @@ func (Spread) Traits() scheduler.Traits {
 }
 
 // Terms are −10^free of CPU and memory as the node is.
-func (Spread) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
-	return scheduler.Terms{
-		float32(-math.Pow(10, 1-scheduler.Share(n.CpuExpected, n.CpuCores))),
-		float32(-math.Pow(10, 1-scheduler.Share(n.MemoryExpected, n.MemoryTotal))),
-	}
+func (Spread) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
+	into[0] = float32(-math.Pow(10, 1-scheduler.Share(n.CpuExpected, n.CpuCores)))
+	into[1] = float32(-math.Pow(10, 1-scheduler.Share(n.MemoryExpected, n.MemoryTotal)))
 }
 
 // Factors are 10^−(share asked for).
@@ -73,11 +71,9 @@ func (BinPack) Traits() scheduler.Traits {
 }
 
 // Terms are 10^free of CPU and memory as the node is.
-func (BinPack) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
-	return scheduler.Terms{
-		float32(math.Pow(10, 1-scheduler.Share(n.CpuPromised, n.CpuLimit))),
-		float32(math.Pow(10, 1-scheduler.Share(n.MemoryPromised, n.MemoryLimit))),
-	}
+func (BinPack) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
+	into[0] = float32(math.Pow(10, 1-scheduler.Share(n.CpuPromised, n.CpuLimit)))
+	into[1] = float32(math.Pow(10, 1-scheduler.Share(n.MemoryPromised, n.MemoryLimit)))
 }
 
 // Factors are 10^−(share asked for).

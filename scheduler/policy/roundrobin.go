@@ -20,8 +20,8 @@ func (RoundRobin) Traits() scheduler.Traits {
 }
 
 // Terms are the turn.
-func (RoundRobin) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
-	return scheduler.Terms{float32(n.Turn)}
+func (RoundRobin) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
+	into[0] = float32(n.Turn)
 }
 
 // Factors are none: turns do not depend on the demand.

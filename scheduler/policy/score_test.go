@@ -16,7 +16,8 @@ func score(t *testing.T, spec string, n scheduler.Figures, d scheduler.Asked, ba
 		t.Fatal(err)
 	}
 	s := p.Scorers[0]
-	terms := s.Terms(&n, base)
+	var terms scheduler.Terms
+	s.Terms(&n, base, &terms)
 	factors := s.Factors(&d, n.Capacity(), base)
 	var out [1]float32
 	s.Costs(&scheduler.Columns{

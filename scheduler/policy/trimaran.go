@@ -24,8 +24,8 @@ func (Target) Name() string { return "target" }
 func (Target) Traits() scheduler.Traits { return scheduler.Traits{Terms: 1} }
 
 // Terms are the CPU use in percent.
-func (Target) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
-	return scheduler.Terms{float32(100 * scheduler.Share(n.CpuExpected, n.CpuCores))}
+func (Target) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
+	into[0] = float32(100 * scheduler.Share(n.CpuExpected, n.CpuCores))
 }
 
 // Factors are the predicted use in percent of the node.
@@ -73,11 +73,9 @@ func (Risk) Traits() scheduler.Traits {
 }
 
 // Terms are share in use plus deviation, of CPU and memory.
-func (Risk) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
-	return scheduler.Terms{
-		float32(scheduler.Share(n.CpuExpected, n.CpuCores) + n.CpuDeviation),
-		float32(scheduler.Share(n.MemoryExpected, n.MemoryTotal) + n.MemoryDeviation),
-	}
+func (Risk) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
+	into[0] = float32(scheduler.Share(n.CpuExpected, n.CpuCores) + n.CpuDeviation)
+	into[1] = float32(scheduler.Share(n.MemoryExpected, n.MemoryTotal) + n.MemoryDeviation)
 }
 
 // Factors are the shares asked for.

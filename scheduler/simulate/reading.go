@@ -27,11 +27,11 @@ func (l leastUsed) Name() string {
 func (leastUsed) Traits() scheduler.Traits { return scheduler.Traits{Terms: 1, Monotone: true} }
 
 // Terms are the share in use.
-func (l leastUsed) Terms(n *scheduler.Figures, _ float64) scheduler.Terms {
+func (l leastUsed) Terms(n *scheduler.Figures, _ float64, into *scheduler.Terms) {
+	into[0] = float32(scheduler.Share(n.CpuUsage, 1))
 	if l.promises {
-		return scheduler.Terms{float32(scheduler.Share(n.CpuExpected, n.CpuCores))}
+		into[0] = float32(scheduler.Share(n.CpuExpected, n.CpuCores))
 	}
-	return scheduler.Terms{float32(scheduler.Share(n.CpuUsage, 1))}
 }
 
 // Factors are the share that the demand will use; nothing to the reading alone.
