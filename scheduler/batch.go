@@ -40,6 +40,7 @@ func (s *State) decideAndPlace(now Instant, d *Demand, seed uint64) Outcome {
 	made := s.Decide(now, *d, seed)
 	if n := s.nodes[made.Node()]; n != nil {
 		s.place(n, d, now, Absent(), s.scratch.expects)
+		s.columns.touch(n)
 	}
 	return made
 }
@@ -63,13 +64,13 @@ func (s *State) decideAlike(now Instant, demands []Demand, seed uint64, made []O
 		if q.passed == 0 {
 			return i
 		}
-		q.demand = &demands[i]
 		if shared == nil || shared.passed != q.passed { // a node was refused since
 			shared = new(common)
 			s.common(q, shared)
 		}
-		made[i] = Outcome{Task: demands[i].Task, common: shared, shown: q.shown.give()}
-		s.placeBest(q)
+		o := &made[i] // field by field: each pointer written has its cost
+		o.Task, o.common, o.shown = demands[i].Task, shared, q.shown.give()
+		s.placeBest(q, &demands[i])
 	}
 	return len(demands)
 }
@@ -131,15 +132,15 @@ func (s *State) gather(q *query, cell int, pool *worstFirst) {
 	}
 }
 
-// placeBest places the demand on the best node, and puts that node where it
-// belongs now.
-func (s *State) placeBest(q *query) {
+// placeBest places a demand like the query's on the best node, and puts that node
+// where it belongs now.
+func (s *State) placeBest(q *query, d *Demand) {
 	c := &s.columns
 	winner := q.best.list[0]
 	n := c.nodes[winner.slot]
-	s.place(n, q.demand, q.now, Absent(), q.expects)
-	c.refreshNow(n, q.now)
-	if s.cfg.SpreadLimit > 0 && s.names[q.demand.Name][n] >= s.cfg.SpreadLimit {
+	s.place(n, d, q.now, Absent(), q.expects)
+	c.refresh(n.slot, q.now) // as the next settle would
+	if s.cfg.SpreadLimit > 0 && s.names[d.Name][n] >= s.cfg.SpreadLimit {
 		q.barred.bar(n, bySpread)
 	}
 	copy(q.best.list[:], q.best.list[1:q.best.n])

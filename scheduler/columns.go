@@ -219,14 +219,6 @@ func isUp(h slotHealth) int {
 	return 1
 }
 
-// refreshNow does for a node what the next settle would, if it is the only one
-// that changed since the last.
-func (c *columns) refreshNow(n *node, now Instant) {
-	c.refresh(n.slot, now)
-	n.dirty = false
-	c.dirty = c.dirty[:0]
-}
-
 // refresh brings one node's columns up to date.
 func (c *columns) refresh(slot int, now Instant) {
 	n := c.nodes[slot]

@@ -1,7 +1,7 @@
 package scheduler
 
-// worstFirst keeps the best so many nodes it is offered: a heap with the worst
-// of them on top.
+// worstFirst keeps the best so many nodes it is offered: once it has as many, a
+// heap with the worst of them on top.
 type worstFirst struct {
 	list []ranked
 	many int
@@ -19,13 +19,10 @@ func (w *worstFirst) worst() float64 {
 func (w *worstFirst) offer(r ranked) {
 	if len(w.list) < w.many {
 		w.list = append(w.list, r)
-		for at := len(w.list) - 1; at > 0; {
-			up := (at - 1) / 2
-			if !w.list[up].before(&w.list[at], w.rank) {
-				return
+		if len(w.list) == w.many {
+			for at := len(w.list)/2 - 1; at >= 0; at-- {
+				w.sink(at)
 			}
-			w.list[up], w.list[at] = w.list[at], w.list[up]
-			at = up
 		}
 		return
 	}
@@ -33,7 +30,11 @@ func (w *worstFirst) offer(r ranked) {
 		return
 	}
 	w.list[0] = r
-	for at := 0; ; {
+	w.sink(0)
+}
+
+func (w *worstFirst) sink(at int) {
+	for {
 		down := 2*at + 1
 		if down >= len(w.list) {
 			return

@@ -9,18 +9,21 @@ import "unsafe"
 const pieceSize = 4<<10 - 8
 
 // slab gives out one value after the other of one piece of memory: a batch of
-// decisions needs thousands.
-type slab[T any] struct{ left []T }
+// decisions needs thousands. It counts what it gave: to keep what is left would be
+// to write a pointer each time.
+type slab[T any] struct {
+	piece []T
+	given int
+}
 
 // take returns a zero value that nobody else has.
 func (s *slab[T]) take() *T {
-	if len(s.left) == 0 {
+	if s.given == len(s.piece) {
 		var one T
-		s.left = make([]T, pieceSize/int(unsafe.Sizeof(one)))
+		s.piece, s.given = make([]T, pieceSize/int(unsafe.Sizeof(one))), 0
 	}
-	taken := &s.left[0]
-	s.left = s.left[1:]
-	return taken
+	s.given++
+	return &s.piece[s.given-1]
 }
 
 // row is the candidates of one decision of a batch after the other. Mostly the
@@ -28,40 +31,37 @@ func (s *slab[T]) take() *T {
 // decisions share them, each having its part of one piece of memory. What a
 // decision was given is never written to again.
 type row struct {
-	at   []candidate // its capacity is what is left of the piece
-	held int         // how many at its beginning are a decision's
+	piece    []candidate
+	from, to int // where in the piece the row is
+	held     int // to where the piece is decisions'
 }
 
 // reset empties the row; what is left of the piece serves the next.
-func (r *row) reset() { r.at, r.held = r.at[len(r.at):], 0 }
+func (r *row) reset() { r.from, r.held = r.to, r.to }
 
 // give returns the row for a decision to keep.
 func (r *row) give() []candidate {
-	r.held = len(r.at)
-	return r.at[:len(r.at):len(r.at)]
+	r.held = r.to
+	return r.piece[r.from:r.to:r.to]
 }
 
 // drop takes the first out.
-func (r *row) drop() {
-	r.at = r.at[1:]
-	r.held = max(0, r.held-1)
-}
+func (r *row) drop() { r.from++ }
 
 // insert puts a candidate at k, before those that were there.
 func (r *row) insert(k int, c candidate) {
-	n := len(r.at)
-	if r.held <= k && n < cap(r.at) { // in place
-		r.at = r.at[:n+1]
-		copy(r.at[k+1:], r.at[k:n])
-		r.at[k] = c
-		return
+	before := r.piece[r.from:r.to]
+	n := len(before)
+	if r.held > r.from+k || r.to == len(r.piece) { // not in place
+		r.from = r.to
+		if len(r.piece)-r.from <= n {
+			r.piece, r.from = make([]candidate, pieceSize/int(unsafe.Sizeof(c))), 0
+		}
+		r.held = r.from
+		copy(r.piece[r.from:], before[:k])
 	}
-	next := r.at[n:cap(r.at)]
-	if len(next) <= n {
-		next = make([]candidate, pieceSize/int(unsafe.Sizeof(c)))
-	}
-	copy(next, r.at[:k])
-	copy(next[k+1:n+1], r.at[k:])
-	next[k] = c
-	r.at, r.held = next[:n+1], 0
+	r.to = r.from + n + 1
+	after := r.piece[r.from:r.to]
+	copy(after[k+1:], before[k:])
+	after[k] = c
 }

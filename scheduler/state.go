@@ -125,11 +125,13 @@ func (s *State) Place(p Placement) error {
 		s.remove(t, End{At: p.At, FinishTime: Absent()})
 	}
 	s.place(n, &p.Demand, p.At, p.StartTime, s.predict.predict(kind{nanocores(p.Requests.Cpu), p.Name}))
+	s.columns.touch(n)
 	return nil
 }
 
 // place puts a new task on a node: from at on, since start on the worker's
-// clock. It is expected to use what one of its kind does.
+// clock. It is expected to use what one of its kind does. The columns are left to
+// the caller.
 func (s *State) place(n *node, d *Demand, at Instant, start float64, expects estimate) {
 	t := s.unused() // field by field: as one value it would be written twice
 	t.id, t.name, t.at = d.Task, d.Name, at
@@ -148,7 +150,6 @@ func (s *State) place(n *node, d *Demand, at Instant, start float64, expects est
 	if s.cfg.SpreadLimit > 0 && t.name != "" {
 		count(s.names, t.name, n, 1)
 	}
-	s.columns.touch(n)
 }
 
 func (s *State) started(t *placed, start float64) {
