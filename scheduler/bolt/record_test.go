@@ -42,12 +42,47 @@ func TestRecordIsWrittenAsEncodingJSONDoes(t *testing.T) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("written as\n%s (%v), and by encoding/json as\n%s", got, err, want)
 		}
+		checkRead(t, got)
+		for i := range got { // and what is broken, or in another form
+			checkRead(t, got[:i])
+			for _, c := range []byte(`" \,}0`) {
+				checkRead(t, append(append(bytes.Clone(got[:i]), c), got[i+1:]...))
+				checkRead(t, append(append(bytes.Clone(got[:i]), c), got[i:]...))
+			}
+		}
 	}
 	for name, bad := range map[string]manager.Record{
 		"a state": {Task: task.Task{State: 99}}, "a time": {SubmitTime: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
 		if text, err := appendRecord(nil, &bad); err == nil {
 			t.Errorf("%s that cannot be is written as %s", name, text)
+		}
+	}
+}
+
+// checkRead holds a record as it is read against encoding/json.
+func checkRead(t *testing.T, text []byte) {
+	t.Helper()
+	var got, want manager.Record
+	err, wantErr := readRecord(text, &got), json.Unmarshal(text, &want)
+	if (err != nil) != (wantErr != nil) || (err == nil && !reflect.DeepEqual(got, want)) {
+		t.Errorf("%s\nis read as\n%+v (%v), and by encoding/json as\n%+v (%v)", text, got, err, want, wantErr)
+	}
+}
+
+// A usual record is read without reflection.
+func TestUsualRecordsAreCut(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	for _, record := range []manager.Record{
+		{Task: task.Task{ID: uuid.New(), Name: "web"}, Seq: 7, SubmitTime: at},
+		{Task: task.Task{ID: uuid.New(), State: task.Running, Allocation: 1}, Seq: 8, Node: "n", StopRequested: true, Moving: true, SubmitTime: at, PlaceTime: at, EndTime: at},
+	} {
+		text, err := appendRecord(nil, &record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !cutRecord(text, new(manager.Record)) {
+			t.Errorf("%s was not cut", text)
 		}
 	}
 }

@@ -81,36 +81,6 @@ func create(tx *bbolt.Tx) error {
 	return put(tx.Bucket(metaBucket), versionKey, schemaVersion)
 }
 
-// Load implements manager.Store.
-func (s *Store) Load() (manager.Snapshot, error) {
-	var snapshot manager.Snapshot
-	err := boltfile.View(s.db, func(tx *bbolt.Tx) error {
-		err := tx.Bucket(tasksBucket).ForEach(func(key, value []byte) error {
-			record := new(manager.Record)
-			if err := json.Unmarshal(value, record); err != nil {
-				return fmt.Errorf("is corrupt: the task at %x cannot be read: %w", key, err)
-			}
-			snapshot.Tasks = append(snapshot.Tasks, record)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return tx.Bucket(nodesBucket).ForEach(func(key, value []byte) error {
-			var record manager.NodeRecord
-			if err := json.Unmarshal(value, &record); err != nil {
-				return fmt.Errorf("is corrupt: the node %q cannot be read: %w", key, err)
-			}
-			snapshot.Nodes = append(snapshot.Nodes, record)
-			return nil
-		})
-	})
-	if err != nil {
-		return manager.Snapshot{}, useError(s.db.Path(), err)
-	}
-	return snapshot, nil
-}
-
 // Save implements manager.Store. It must not be given two versions of a thing
 // that are meant to hold side by side: the later one holds.
 func (s *Store) Save(c manager.Changes) error {

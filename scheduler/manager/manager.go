@@ -100,6 +100,7 @@ type Manager struct {
 	urls      map[string]string // of nodes: URL → name
 	queue     queue
 	demands   []scheduler.Demand // memory for those of one question to the scheduler
+	key       []byte             // memory for the key of one task
 	counts    [len(task.States)]int
 	following int // nodes whose lists are being read
 	lastSeq   uint64
@@ -120,7 +121,7 @@ type entry struct {
 	record *Record // replaced by update, never changed
 	saved  *Record // the last one known to be on disk
 	demand scheduler.Demand
-	key    string // of demand: see classKey
+	key    string // of demand: see appendClassKey
 
 	// While the task is pending.
 	since    scheduler.Instant
@@ -197,6 +198,7 @@ func (m *Manager) load() error {
 		}
 	}
 	now := m.now()
+	m.tasks, m.order = make(map[uuid.UUID]*entry, len(snapshot.Tasks)), make([]*entry, 0, len(snapshot.Tasks))
 	for _, record := range snapshot.Tasks {
 		m.lastSeq = max(m.lastSeq, record.Seq)
 		e := m.insert(record, now)
@@ -213,9 +215,11 @@ func (m *Manager) load() error {
 // insert makes the task of a record that is on disk known.
 func (m *Manager) insert(record *Record, now scheduler.Instant) *entry {
 	e := &entry{record: record, saved: record, demand: demandOf(&record.Task), since: now, placedAt: now}
-	e.key = classKey(&e.demand, m.cfg.Scheduler.SpreadLimit > 0)
-	if last := len(m.order) - 1; last >= 0 && m.order[last].key == e.key {
+	m.key = appendClassKey(m.key[:0], &e.demand, m.cfg.Scheduler.SpreadLimit > 0)
+	if last := len(m.order) - 1; last >= 0 && m.order[last].key == string(m.key) {
 		e.key = m.order[last].key // tasks that ask for the same mostly come together
+	} else {
+		e.key = string(m.key)
 	}
 	m.tasks[record.Task.ID] = e
 	i := len(m.order)
@@ -235,11 +239,13 @@ func (m *Manager) resume(e *entry) {
 		m.queue.push(e)
 		wake(m.placeWake)
 	case record.live():
-		if n := m.nodes[record.Node]; n != nil {
+		n := m.nodes[record.Node]
+		switch {
+		case n == nil:
+			m.lose(e, "its node is not part of the fleet any more")
+		case !e.handed || record.toStop():
 			m.enqueue(n, e)
-			return
-		}
-		m.lose(e, "its node is not part of the fleet any more")
+		} // else its worker has been told all there is to tell
 	}
 }
 

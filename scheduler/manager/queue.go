@@ -1,10 +1,8 @@
 package manager
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"cube/scheduler"
 	"cube/worker/task"
@@ -189,18 +187,21 @@ func demandOf(t *task.Task) scheduler.Demand {
 	return d
 }
 
-// classKey is the same for demands that every filter answers alike. The name
-// counts only where there is a limit to tasks of one name.
-func classKey(d *scheduler.Demand, byName bool) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%g|%d|%d|%v|", d.Requests.Cpu, d.Requests.Memory, d.Requests.Disk, d.HostPorts)
+// appendClassKey appends what is the same for demands that every filter answers
+// alike. The name counts only where there is a limit to tasks of one name.
+func appendClassKey(key []byte, d *scheduler.Demand, byName bool) []byte {
+	key = append(strconv.AppendFloat(key, d.Requests.Cpu, 'g', -1, 64), '|')
+	key = append(strconv.AppendInt(key, int64(d.Requests.Memory), 10), '|')
+	key = append(strconv.AppendInt(key, int64(d.Requests.Disk), 10), '|')
+	for _, port := range d.HostPorts {
+		key = append(strconv.AppendUint(key, uint64(port), 10), ' ')
+	}
+	key = append(key, '|')
 	for _, constraint := range d.Constraints {
-		b.WriteString(constraint.String())
-		b.WriteByte(',')
+		key = append(append(key, constraint.String()...), ',')
 	}
 	if byName {
-		b.WriteByte('|')
-		b.WriteString(d.Name)
+		key = append(append(key, '|'), d.Name...)
 	}
-	return b.String()
+	return key
 }

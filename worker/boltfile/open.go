@@ -44,6 +44,14 @@ func Update(db *bbolt.DB, write func(*bbolt.Tx) error) (err error) {
 	return db.Update(write)
 }
 
+// Read calls read, which reads what a transaction has lent to a goroutine other
+// than its own. A file that was cut short under its map is a Damage.
+func Read(read func() error) (err error) {
+	defer recovered(&err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	return read()
+}
+
 func recovered(err *error) {
 	if cause := recover(); cause != nil {
 		*err = Damage{cause}

@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+
+	"cube/worker/task"
 )
 
 // Caller sends requests to one server of Cube's and reads its answers: what the
@@ -90,10 +93,42 @@ func (c *Caller) Ask(ctx context.Context, r Request, v any) (http.Header, error)
 	if v == nil {
 		return answer.Header, nil
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(v); err != nil {
+	if err := readAnswer(answer.Body, v); err != nil {
 		return nil, fmt.Errorf("the %s's answer to %s %s cannot be read: %w", c.peer, r.Method, r.Path, err)
 	}
 	return answer.Header, nil
+}
+
+// bodies are buffers for answers; keepBody is the largest that is kept.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const keepBody = 64 << 10
+
+// readAnswer reads an answer's JSON into v.
+func readAnswer(from io.Reader, v any) error {
+	body := bodies.Get().(*bytes.Buffer)
+	body.Reset()
+	defer func() {
+		if body.Cap() <= keepBody {
+			bodies.Put(body)
+		}
+	}()
+	if _, err := body.ReadFrom(io.LimitReader(from, maxAnswer)); err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case *task.Task:
+		if readTask(body.Bytes(), v) {
+			return nil
+		}
+		*v = task.Task{}
+	case *[]*task.Task:
+		if tasks, ok := readTasks(body.Bytes()); ok {
+			*v = tasks
+			return nil
+		}
+	}
+	return json.NewDecoder(body).Decode(v)
 }
 
 // closeBody reads the little that may be left, so that the connection can

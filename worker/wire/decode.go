@@ -167,6 +167,9 @@ func DecodeTasks(r *http.Request) (tasks []TaskBody, isList bool, err error) {
 // UnmarshalTask reads a Task, or the book's Event around one; see
 // [task.Event.TaskID] for the ID of the event's task.
 func UnmarshalTask(body []byte, lenient bool) (*task.Task, error) {
+	if t := new(task.Task); readTask(body, t) {
+		return t, nil
+	}
 	isEvent := false
 	if bytes.Contains(body, []byte(`"Task"`)) { // as a member, or in some value
 		var members map[string]json.RawMessage
