@@ -57,7 +57,7 @@ func (rt *Runtime) Exec(ctx context.Context, key worker.Key, command []string) (
 		return 0, fmt.Errorf("the command %q did not end in time: %w", command[0], ctx.Err())
 	}
 	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
-		return supervise.ExitCode(unix.WaitStatus(failed.Sys().(syscall.WaitStatus))), nil
+		return supervise.ExitCode(failed.Sys().(syscall.WaitStatus)), nil
 	}
 	return 0, err
 }

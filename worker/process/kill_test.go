@@ -242,7 +242,7 @@ func TestRunsOfAnEarlierBootHaveEnded(t *testing.T) {
 	}
 	// The PID is that of a living process: this one.
 	was := runRecord{Version: supervise.RecordVersion, Key: key, Supervisor: supervise.Identity{BootID: "an earlier one", PID: os.Getpid(), Start: 1}, Created: time.Now()}
-	if err := supervise.WriteRecord(path, supervise.RunFile, was, true); err != nil {
+	if err := writeRunRecord(path, was); err != nil {
 		t.Fatal(err)
 	}
 	rt := newRuntime(t, Config{Dir: dir})
@@ -266,7 +266,7 @@ func TestAnotherProcessWithThePIDIsLeftAlone(t *testing.T) {
 	pid := pidOf(t, stranger)
 	was := runRecord{Version: supervise.RecordVersion, Key: key, Supervisor: supervise.Identity{BootID: bootID, PID: pid, Start: 1}, Created: time.Now()}
 	started := supervise.Started{Version: supervise.RecordVersion, Task: supervise.Identity{BootID: bootID, PID: pid, Start: 1}, Time: time.Now()}
-	if err := errors.Join(supervise.WriteRecord(path, supervise.RunFile, was, true), supervise.WriteRecord(path, supervise.StartedFile, started, true)); err != nil {
+	if err := errors.Join(writeRunRecord(path, was), supervise.WriteRecord(path, supervise.StartedFile, started.AppendJSON(nil), true)); err != nil {
 		t.Fatal(err)
 	}
 	rt := newRuntime(t, Config{Dir: dir})

@@ -26,10 +26,10 @@ func TestRecordsSurviveTheDisk(t *testing.T) {
 		HostPorts:  map[string][]task.PortBinding{"80/tcp": {{HostIp: "0.0.0.0", HostPort: "80"}}},
 		Created:    time.Unix(5, 6).UTC(),
 	}
-	if err := supervise.WriteRecord(dir, supervise.RunFile, want, true); err != nil {
+	if err := writeRunRecord(dir, want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := supervise.ReadRecord[runRecord](dir, supervise.RunFile)
+	got, err := readRecord[runRecord](dir, supervise.RunFile)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("read %+v, %v; want %+v", got, err, want)
 	}
@@ -55,7 +55,7 @@ func TestRecordsThatCannotBeAreRefusedAndKept(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := supervise.ReadRecord[supervise.Exit](dir, supervise.ExitFile)
+		_, err := readRecord[supervise.Exit](dir, supervise.ExitFile)
 		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%.30q: got %v; want an error with %q that names the file", text, err, says)
 		}
@@ -80,19 +80,19 @@ func FuzzRecords(f *testing.F) {
 	f.Add([]byte(`{"Version":1,"Key":{"Task":"6be4cb6b-61d1-40cb-bc7b-9cacefefa60c"},"Supervisor":{"BootID":"b","PID":1,"Start":2}}`))
 	f.Add([]byte(`{"Version":1,"Task":{"PID":4}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if exit, err := supervise.DecodeRecord[supervise.Exit](data); err == nil {
+		if exit, err := decodeRecord[supervise.Exit](data); err == nil {
 			if exit.Code != nil && (*exit.Code < 0 || *exit.Code > 255) {
 				t.Errorf("the exit code %d was read", *exit.Code)
 			}
 			reread(t, exit)
 		}
-		if run, err := supervise.DecodeRecord[runRecord](data); err == nil {
+		if run, err := decodeRecord[runRecord](data); err == nil {
 			if run.Supervisor.PID <= 0 {
 				t.Errorf("supervisor %+v was read", run.Supervisor)
 			}
 			reread(t, run)
 		}
-		if started, err := supervise.DecodeRecord[supervise.Started](data); err == nil {
+		if started, err := decodeRecord[supervise.Started](data); err == nil {
 			// A PID of 0 or less names groups of processes when killed.
 			if started.Task.PID <= 0 {
 				t.Errorf("task %+v was read", started.Task)
@@ -103,13 +103,13 @@ func FuzzRecords(f *testing.F) {
 }
 
 // reread checks that what was read can be written and read again.
-func reread[R supervise.Record](t *testing.T, record R) {
+func reread[R checked](t *testing.T, record R) {
 	t.Helper()
 	data, err := json.Marshal(record)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := supervise.DecodeRecord[R](data); err != nil {
+	if _, err := decodeRecord[R](data); err != nil {
 		t.Errorf("%s was written and cannot be read: %v", data, err)
 	}
 }

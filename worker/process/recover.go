@@ -44,10 +44,10 @@ func (rt *Runtime) findRuns() error {
 func (rt *Runtime) recoverRun(key worker.Key) (*run, error) {
 	r := &run{dir: filepath.Join(rt.runs, key.String()), done: make(chan struct{})}
 	var err error
-	r.record, err = supervise.ReadRecord[runRecord](r.dir, supervise.RunFile)
+	r.record, err = readRecord[runRecord](r.dir, supervise.RunFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		// The worker died before the supervisor was told anything.
-		return nil, errors.Join(settled(r.dir), supervise.Discard(r.dir))
+		return nil, errors.Join(settled(r.dir), discard(r.dir))
 	}
 	if err == nil && r.record.Key != key {
 		err = fmt.Errorf("its record is that of run %s", r.record.Key)
@@ -69,7 +69,7 @@ func (rt *Runtime) recoverRun(key worker.Key) (*run, error) {
 		if r.supervisor != nil {
 			err = r.supervisor.Close()
 		}
-		return nil, errors.Join(err, supervise.Discard(r.dir))
+		return nil, errors.Join(err, discard(r.dir))
 	}
 	if r.supervisor == nil {
 		exit, err := rt.conclude(r)
@@ -91,7 +91,7 @@ const startTimeout = 5 * time.Second
 // the run is taken without.
 func (rt *Runtime) readStarted(r *run) error {
 	read := func() error {
-		started, err := supervise.ReadRecord[supervise.Started](r.dir, supervise.StartedFile)
+		started, err := readRecord[supervise.Started](r.dir, supervise.StartedFile)
 		if err == nil {
 			r.started = &started
 		}

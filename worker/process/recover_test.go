@@ -47,7 +47,7 @@ func startUnderWay(t *testing.T) (dir, path string, key worker.Key, supervisor *
 		Version: supervise.RecordVersion, Key: key, Created: time.Now(),
 		Supervisor: supervise.Identity{BootID: bootID, PID: supervisor.Process.Pid, Start: since},
 	}
-	if err := supervise.WriteRecord(path, supervise.RunFile, record, true); err != nil {
+	if err := writeRunRecord(path, record); err != nil {
 		t.Fatal(err)
 	}
 	return dir, path, key, supervisor, func() { _ = input.Close() }
@@ -61,7 +61,7 @@ func TestStartUnderWayIsWaitedFor(t *testing.T) {
 	}
 	started := supervise.Started{Version: supervise.RecordVersion, Time: time.Now(), Task: supervise.Identity{BootID: bootID, PID: supervisor.Process.Pid, Start: 1}}
 	time.AfterFunc(50*time.Millisecond, func() {
-		if err := supervise.WriteRecord(path, supervise.StartedFile, started, false); err != nil {
+		if err := supervise.WriteRecord(path, supervise.StartedFile, started.AppendJSON(nil), false); err != nil {
 			t.Error(err)
 		}
 	})
@@ -78,7 +78,7 @@ func TestStartThatNeverCameToBeIsForgotten(t *testing.T) {
 	dir, path, key, _, end := startUnderWay(t)
 	time.AfterFunc(50*time.Millisecond, func() {
 		// As a supervisor that gets no order.
-		if err := supervise.Discard(path); err != nil {
+		if err := discard(path); err != nil {
 			t.Error(err)
 		}
 		end()

@@ -153,14 +153,14 @@ func (rt *Runtime) watch(r *run) {
 // supervisor has not written it, conclude kills what is left of the run and
 // writes that the exit code is not known.
 func (rt *Runtime) conclude(r *run) (worker.Exit, error) {
-	record, err := supervise.ReadRecord[supervise.Exit](r.dir, supervise.ExitFile)
+	record, err := readRecord[supervise.Exit](r.dir, supervise.ExitFile)
 	if err == nil {
 		return exitOf(record), r.record.Cgroup.Remove()
 	}
 	lost := supervise.Exit{Version: supervise.RecordVersion, Time: time.Now(), Error: "its supervisor was lost; the exit code is not known"}
 	if r.record.Supervisor.BootID != rt.bootID {
 		lost.Error = "the machine was restarted while it ran; the exit code is not known"
-		return exitOf(lost), supervise.WriteRecord(r.dir, supervise.ExitFile, lost, true)
+		return exitOf(lost), supervise.WriteRecord(r.dir, supervise.ExitFile, lost.AppendJSON(nil), true)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		// Unreadable: what it says is not overwritten.
@@ -173,7 +173,7 @@ func (rt *Runtime) conclude(r *run) (worker.Exit, error) {
 	if stray := killStrays(rt.ctx, r.record.Key.String(), r.started); stray != nil {
 		return exitOf(lost), errors.Join(err, stray)
 	}
-	return exitOf(lost), errors.Join(err, r.record.Cgroup.Remove(), supervise.WriteRecord(r.dir, supervise.ExitFile, lost, true))
+	return exitOf(lost), errors.Join(err, r.record.Cgroup.Remove(), supervise.WriteRecord(r.dir, supervise.ExitFile, lost.AppendJSON(nil), true))
 }
 
 // lastWords is what a supervisor that failed has said, cut to what fits a

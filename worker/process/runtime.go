@@ -124,7 +124,7 @@ func (rt *Runtime) Remove(_ context.Context, key worker.Key) error {
 	if !r.ended() {
 		return fmt.Errorf("run %s cannot be removed while it runs", key)
 	}
-	if err := supervise.Discard(r.dir); err != nil {
+	if err := discard(r.dir); err != nil {
 		return fmt.Errorf("run %s cannot be removed: %w", key, err)
 	}
 	rt.mu.Lock()

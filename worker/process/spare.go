@@ -1,7 +1,6 @@
 package process
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -115,8 +114,9 @@ func (rt *Runtime) forkSupervisor() (_ *newSupervisor, err error) {
 	s.answer, files = answer, append(files, answerW)
 	s.cmd = &exec.Cmd{
 		Path: rt.config.program, Args: []string{supervise.Name}, Dir: "/",
-		// One thread of Go code is enough for a supervisor, and starts sooner.
-		Env:   []string{"GOMAXPROCS=1"},
+		// One thread of Go code is enough for a supervisor, and starts sooner;
+		// its cgroup need not be asked how many there may be.
+		Env:   []string{"GOMAXPROCS=1", "GODEBUG=containermaxprocs=0"},
 		Stdin: files[0], ExtraFiles: []*os.File{answerW},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
@@ -155,7 +155,7 @@ func (s *newSupervisor) assign(dir string) error {
 
 // give tells the supervisor what to run, so that it prepares itself.
 func (s *newSupervisor) give(o *supervise.Order) error {
-	if err := json.NewEncoder(s.order).Encode(o); err != nil {
+	if _, err := s.order.Write(o.Encode()); err != nil {
 		return fmt.Errorf("%w: %w", errUnheard, err)
 	}
 	return nil
@@ -164,9 +164,9 @@ func (s *newSupervisor) give(o *supervise.Order) error {
 // begin tells the supervisor to start what it was given, and returns what became
 // of it.
 func (s *newSupervisor) begin() (supervise.Started, error) {
-	sendErr := json.NewEncoder(s.order).Encode(true)
-	started, err := supervise.ReadAnswer(s.answer)
-	refused := (*supervise.StartError)(nil)
+	_, sendErr := s.order.Write([]byte{supervise.Go})
+	started, err := readAnswer(s.answer)
+	refused := (*startError)(nil)
 	if err == nil || errors.As(err, &refused) {
 		return started, err
 	}

@@ -148,7 +148,7 @@ func (rt *Runtime) undo(r *run, why error) error {
 	if r.record.Supervisor.PID != 0 {
 		err = errors.Join(err, killStrays(rt.ctx, r.record.Key.String(), r.started))
 	}
-	err = errors.Join(err, r.record.Cgroup.Remove(), supervise.Discard(r.dir))
+	err = errors.Join(err, r.record.Cgroup.Remove(), discard(r.dir))
 	if err != nil {
 		return errors.Join(why, fmt.Errorf("run %s left something behind: %w", r.record.Key, err))
 	}
@@ -161,7 +161,7 @@ func (rt *Runtime) putOnRecord(r *run, limits *specs.LinuxResources) error {
 	// Both at once: a file system commits them together.
 	named := make(chan error, 1)
 	go func() { named <- supervise.SyncDir(rt.runs) }()
-	err := errors.Join(supervise.WriteRecord(r.dir, supervise.RunFile, r.record, true), <-named)
+	err := errors.Join(writeRunRecord(r.dir, r.record), <-named)
 	if err == nil {
 		err = makeGroup(r.record.Cgroup, limits)
 	}

@@ -1,16 +1,11 @@
 package supervise
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Mountpoint is where every distribution mounts cgroups, and the one place
@@ -93,12 +88,12 @@ func removeGroup(dir string) error {
 	for pause := most >> (tries - 2); ; pause *= 2 {
 		pids, err := processesIn(dir)
 		switch {
-		case errors.Is(err, os.ErrNotExist), errors.Is(err, unix.ENODEV): // on v1, of one that is just being removed
+		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENODEV): // on v1, of one that is just being removed
 			return nil
 		case err != nil:
 			return err
 		case len(pids) > 0:
-			return fmt.Errorf("the cgroup %s cannot be removed: there are processes in it, %d among them", dir, pids[0])
+			return errors.New("the cgroup " + dir + " cannot be removed: there are processes in it, " + strconv.Itoa(pids[0]) + " among them")
 		}
 		err = os.RemoveAll(dir)
 		if err == nil || pause > most {
@@ -110,12 +105,12 @@ func removeGroup(dir string) error {
 
 // processesIn lists the processes of a group and of those below it.
 func processesIn(dir string) ([]int, error) {
-	text, err := os.ReadFile(join(dir, "cgroup.procs"))
+	text, err := readFile(join(dir, "cgroup.procs"))
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
-	for _, field := range strings.Fields(string(text)) {
+	for _, field := range fields(string(text)) {
 		pid, err := strconv.Atoi(field)
 		if err != nil {
 			return nil, err
@@ -142,7 +137,7 @@ func killIn(dir string) error {
 	pids, err := processesIn(dir)
 	for _, pid := range pids {
 		if pid != os.Getpid() && pid != 0 { // 0: of another PID namespace
-			err = errors.Join(err, ignore(unix.Kill(pid, unix.SIGKILL), unix.ESRCH))
+			err = errors.Join(err, ignore(syscall.Kill(pid, syscall.SIGKILL), syscall.ESRCH))
 		}
 	}
 	return err
@@ -150,26 +145,14 @@ func killIn(dir string) error {
 
 // readKey returns the number after the key in a file of "key number" lines.
 func readKey(path, key string) (float64, error) {
-	file, err := os.Open(path)
+	text, err := readFile(path)
 	if err != nil {
 		return 0, err
 	}
-	defer file.Close() //nolint:errcheck // only read
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		if name, value, found := strings.Cut(lines.Text(), " "); found && name == key {
+	for line := range split(string(text), '\n') {
+		if name, value, found := cut(line, ' '); found && name == key {
 			return strconv.ParseFloat(value, 64)
 		}
 	}
-	return 0, errors.Join(lines.Err(), fmt.Errorf("%s has no line %s", path, key))
-}
-
-// control writes to a file of a cgroup that is there.
-func control(path, text string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(text)
-	return errors.Join(err, file.Close())
+	return 0, errors.New(path + " has no line " + key)
 }

@@ -2,9 +2,7 @@ package supervise
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"strings"
 )
 
 // Controllers1 are the v1 controllers that a run needs: two to limit, one to
@@ -23,30 +21,30 @@ func (g *Group) start1(own *Group, start func() error) (err error) {
 	}
 	defer func() {
 		if back := own.enter1(); back != nil {
-			err = errors.Join(err, fmt.Errorf("the supervisor cannot leave the run's cgroup: %w", back))
+			err = errors.Join(err, wrap("the supervisor cannot leave the run's cgroup", back))
 		}
 	}()
 	if err := g.enter1(); err != nil {
-		return fmt.Errorf("the run's cgroup cannot be entered: %w", err)
+		return wrap("the run's cgroup cannot be entered", err)
 	}
 	return start()
 }
 
 // OwnGroup1 is the group of this process.
 func OwnGroup1(mount string) (*Group, error) {
-	memberships, err := os.ReadFile("/proc/self/cgroup")
+	memberships, err := readFile("/proc/self/cgroup")
 	if err != nil {
-		return nil, fmt.Errorf("this process' own cgroup: %w", err)
+		return nil, wrap("this process' own cgroup", err)
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := readFile("/proc/self/mountinfo")
 	if err != nil {
-		return nil, fmt.Errorf("this process' own cgroup: %w", err)
+		return nil, wrap("this process' own cgroup", err)
 	}
 	own := &Group{Version: 1, Mount: mount, Paths: map[string]string{}}
 	for _, controller := range Controllers1() {
 		place, err := ownPath(string(memberships), string(mounts), controller)
 		if err != nil {
-			return nil, fmt.Errorf("this process' own cgroup: %w", err)
+			return nil, wrap("this process' own cgroup", err)
 		}
 		own.Paths[controller] = place
 	}
@@ -58,32 +56,34 @@ func OwnGroup1(mount string) (*Group, error) {
 // which /proc/self/mountinfo says.
 func ownPath(memberships, mounts, controller string) (string, error) {
 	place := ""
-	for line := range strings.Lines(memberships) { // "4:cpu,cpuacct:/user"
-		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(fields) == 3 && hasOption(fields[1], controller) {
-			place = fields[2]
+	for line := range split(memberships, '\n') {
+		// "4:cpu,cpuacct:/user"
+		_, line, _ := cut(line, ':')
+		if controllers, path, found := cut(line, ':'); found && hasOption(controllers, controller) {
+			place = path
 		}
 	}
 	if place == "" {
-		return "", fmt.Errorf("it is in none of the controller %s", controller)
+		return "", errors.New("it is in none of the controller " + controller)
 	}
-	for line := range strings.Lines(mounts) { // "35 32 0:31 /root /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct"
-		fields := strings.Fields(line)
+	for line := range split(mounts, '\n') {
+		// "35 32 0:31 /root /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct"
+		fields := fields(line)
 		if len(fields) < 10 || fields[len(fields)-3] != "cgroup" || !hasOption(fields[len(fields)-1], controller) {
 			continue
 		}
 		root := fields[3]
-		if below, is := strings.CutPrefix(place, root); is && (below == "" || below[0] == '/' || root == "/") {
-			return "/" + strings.Trim(below, "/"), nil
+		if hasPrefix(place, root) && (len(place) == len(root) || place[len(root)] == '/' || root == "/") {
+			return "/" + trim(place[len(root):], '/'), nil
 		}
-		return "", fmt.Errorf("it is in %s, and no more than %s of the controller %s is mounted", place, root, controller)
+		return "", errors.New("it is in " + place + ", and no more than " + root + " of the controller " + controller + " is mounted")
 	}
-	return "", fmt.Errorf("the controller %s is not mounted", controller)
+	return "", errors.New("the controller " + controller + " is not mounted")
 }
 
 // hasOption reports whether the list, with commas, has the word.
 func hasOption(list, word string) bool {
-	for option := range strings.SplitSeq(list, ",") {
+	for option := range split(list, ',') {
 		if option == word {
 			return true
 		}

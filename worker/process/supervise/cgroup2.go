@@ -2,19 +2,18 @@ package supervise
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"syscall"
 )
 
 // start2 forks into the group (CLONE_INTO_CGROUP).
 func (g *Group) start2(sys *syscall.SysProcAttr, start func() error) error {
-	dir, err := os.Open(g.File("", ""))
+	dir, err := open(g.File("", ""), syscall.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
-		return fmt.Errorf("the run's cgroup: %w", err)
+		return wrap("the run's cgroup", err)
 	}
-	defer dir.Close() //nolint:errcheck // only a handle
-	sys.UseCgroupFD, sys.CgroupFD = true, int(dir.Fd())
+	defer syscall.Close(dir) //nolint:errcheck // only a handle
+	sys.UseCgroupFD, sys.CgroupFD = true, dir
 	return start()
 }
 

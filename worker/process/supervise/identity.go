@@ -3,13 +3,9 @@ package supervise
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Identity names one process for all time: a PID alone is used again, and a
@@ -25,11 +21,12 @@ var ErrGone = errors.New("the process has ended")
 
 // BootID returns the kernel's random ID of this boot.
 func BootID() (string, error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	text, err := readFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return "", fmt.Errorf("the boot ID cannot be read: %w", err)
+		return "", wrap("the boot ID cannot be read", err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	id, _ := field(string(text))
+	return id, nil
 }
 
 // StartTime reads when the process started, in clock ticks after boot.
@@ -49,9 +46,9 @@ type Process struct {
 // OpenPID returns a handle on whatever has the PID now. It is for children of
 // this process that have not been waited for, whose PID is not free yet.
 func OpenPID(pid int) (*Process, error) {
-	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	fd, err := openPidfd(pid)
 	if err != nil {
-		return nil, fmt.Errorf("process %d cannot be opened: %w", pid, err)
+		return nil, wrap("process "+strconv.Itoa(pid)+" cannot be opened", err)
 	}
 	file := os.NewFile(uintptr(fd), "pidfd:"+strconv.Itoa(pid))
 	raw, err := file.SyscallConn()
@@ -68,7 +65,7 @@ func (id Identity) Open(bootID string) (*Process, error) {
 		return nil, ErrGone
 	}
 	p, err := OpenPID(id.PID)
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+	if errors.Is(err, syscall.ESRCH) || errors.Is(err, syscall.EINVAL) {
 		return nil, ErrGone
 	}
 	if err != nil {
@@ -87,12 +84,9 @@ func (id Identity) Open(bootID string) (*Process, error) {
 func (p *Process) Wait() error {
 	var polled error
 	err := p.raw.Read(func(fd uintptr) bool {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			polled = err
-			return true
-		}
-		return n > 0
+		var ended bool
+		ended, polled = readable(fd)
+		return ended || polled != nil
 	})
 	return errors.Join(err, polled)
 }
@@ -110,14 +104,14 @@ func (p *Process) WaitContext(ctx context.Context) error {
 
 // Signal sends the signal; a process that has ended is no error, a closed
 // handle is os.ErrClosed.
-func (p *Process) Signal(sig unix.Signal) error {
+func (p *Process) Signal(sig syscall.Signal) error {
 	var sent error
-	err := p.raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
+	err := p.raw.Control(func(fd uintptr) { sent = signalPidfd(fd, sig) })
 	if err != nil {
 		// All that Control fails with; its own error has no name.
-		return fmt.Errorf("%w: %w", os.ErrClosed, err)
+		return errors.Join(os.ErrClosed, err)
 	}
-	return ignore(sent, unix.ESRCH)
+	return ignore(sent, syscall.ESRCH)
 }
 
 // Close gives the handle up; a wait under way returns.

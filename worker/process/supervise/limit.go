@@ -2,6 +2,6 @@ package supervise
 
 // Limit is one resource limit, as of setrlimit(2).
 type Limit struct {
-	Resource   int // unix.RLIMIT_*
+	Resource   int // syscall.RLIMIT_*
 	Soft, Hard uint64
 }

@@ -1,16 +1,14 @@
 package supervise
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Name is the command line of a supervisor.
@@ -18,12 +16,15 @@ const Name = "cube-supervisor"
 
 // AnswerFD is the descriptor where the supervisor answers whether the task runs.
 // It is started with that, and with a socket for its order on 0.
-const AnswerFD = 3
+const (
+	AnswerFD = 3
+	orderFD  = 0
+)
 
 // The signals by which a worker tells a supervisor what to do.
 const (
-	StopSignal = unix.SIGTERM // ask the task to end; also what an init sends at shutdown
-	KillSignal = unix.SIGUSR1 // kill the task and all that it started
+	StopSignal = syscall.SIGTERM // ask the task to end; also what an init sends at shutdown
+	KillSignal = syscall.SIGUSR1 // kill the task and all that it started
 )
 
 // outputGrace is how long a supervisor waits, after the last process of a run
@@ -39,7 +40,7 @@ func init() {
 		return
 	}
 	if err := supervise(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		_, _ = os.Stderr.WriteString(err.Error() + "\n")
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -48,47 +49,51 @@ func init() {
 // supervise runs one task from its order to its exit record.
 func supervise() error {
 	if err := CloseAllOnExec(); err != nil {
-		return fmt.Errorf("descriptors cannot be kept from the task: %w", err)
+		return wrap("descriptors cannot be kept from the task", err)
 	}
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("orphans of the task cannot be adopted: %w", err)
+	if err := becomeSubreaper(); err != nil {
+		return wrap("orphans of the task cannot be adopted", err)
 	}
 	// Caught and not ignored: an ignored signal would stay ignored in the task.
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	// For people who look at ps and top, which would show "exe". From here on no
 	// stray signal ends it.
-	_ = os.WriteFile("/proc/self/comm", []byte(Name), 0)
+	_ = control("/proc/self/comm", Name)
 	// What takes time and is the same for every run is done before there is one.
 	own, _ := OwnGroup1(Mountpoint) // none on v2, where nothing needs it
+	bootID, err := BootID()
+	if err != nil {
+		return err
+	}
 
 	dir, log, lock, err := awaitRun()
 	if err != nil || dir == "" {
 		return err
 	}
 	for _, standard := range [...]int{1, 2} {
-		if err := unix.Dup3(int(log.Fd()), standard, 0); err != nil {
-			return errors.Join(err, Discard(dir))
+		if err := syscall.Dup3(log, standard, 0); err != nil {
+			return errors.Join(err, Discard(dir, nil))
 		}
 	}
-	t, err := awaitOrder(dir, own)
+	t, err := awaitOrder(dir, own, bootID)
 	if err != nil {
-		return errors.Join(err, Discard(dir))
+		return errors.Join(err, Discard(dir, t.cgroup))
 	}
 	// What came before there was a task is not for it.
 	for len(signals) > 0 {
 		<-signals
 	}
-	reply := os.NewFile(AnswerFD, "answer")
 	if err := t.launch(dir); err != nil {
 		// Removed before the answer: a worker that dies now finds no run.
-		err = errors.Join(err, Discard(dir))
-		return json.NewEncoder(reply).Encode(failure(err))
+		err = errors.Join(err, Discard(dir, t.cgroup))
+		return say(failure(err))
 	}
 	// A worker that has died does not hear it; its successor finds the record.
-	_ = json.NewEncoder(reply).Encode(answer{Started: t.started})
-	_ = reply.Close()
-	_, _, _ = log.Close(), lock.Close(), os.Stdin.Close()
+	_ = say(Answer{Started: t.started})
+	for _, fd := range [...]int{AnswerFD, log, lock, orderFD} {
+		_ = syscall.Close(fd)
+	}
 	protectFromOOM()
 
 	go t.obey(signals)
@@ -97,29 +102,73 @@ func supervise() error {
 
 // awaitOrder waits for the order and then for the word to go, and prepares the
 // task meanwhile. An error says that the worker has ended.
-func awaitOrder(dir string, own *Group) (*supervised, error) {
-	var o Order
-	said := json.NewDecoder(os.Stdin)
-	if err := said.Decode(&o); err != nil {
-		return nil, fmt.Errorf("the worker ended before it had said what to run: %w", err)
+func awaitOrder(dir string, own *Group, bootID string) (*supervised, error) {
+	t := &supervised{own: own, bootID: bootID}
+	o, err := readOrder()
+	if err != nil {
+		return t, wrap("the worker ended before it had said what to run", err)
 	}
-	t := prepare(dir, &o, own)
-	if err := said.Decode(new(bool)); err != nil {
-		return nil, fmt.Errorf("the worker ended before the run was on record: %w", err)
+	t.prepare(dir, o)
+	if word, err := readOrderBytes(1); err != nil || word[0] != Go {
+		return t, wrap("the worker ended before the run was on record", errors.Join(err, errOrder))
 	}
 	return t, nil
+}
+
+// readOrder reads an order as Encode has it.
+func readOrder() (*Order, error) {
+	length, err := readOrderBytes(numberLen)
+	if err != nil {
+		return nil, err
+	}
+	body, err := readOrderBytes(getNumber(length))
+	if err != nil {
+		return nil, err
+	}
+	return decodeOrder(body)
+}
+
+// readOrderBytes reads as much from the worker. The bound keeps what is no order
+// from being waited for.
+func readOrderBytes(n uint64) ([]byte, error) {
+	const most = 1 << 30
+	if n > most {
+		return nil, errOrder
+	}
+	b := make([]byte, n)
+	for rest := b; len(rest) > 0; {
+		n, err := read(orderFD, rest)
+		if err == nil && n == 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, err
+		}
+		rest = rest[n:]
+	}
+	return b, nil
+}
+
+// say answers the worker.
+func say(a Answer) error {
+	return writeAll(AnswerFD, append(a.AppendJSON(nil), '\n'))
 }
 
 // CloseAllOnExec keeps from what is executed what this process has open, also what the
 // worker was started with by a careless parent.
 func CloseAllOnExec() error {
+	const firstOwn = 3
+	err := closeOnExecFrom(firstOwn)
+	if err == nil || err != syscall.ENOSYS && err != syscall.EINVAL { //nolint:errorlint // a bare errno
+		return err
+	}
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
-			unix.CloseOnExec(fd)
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd >= firstOwn {
+			syscall.CloseOnExec(fd)
 		}
 	}
 	return nil
@@ -128,17 +177,16 @@ func CloseAllOnExec() error {
 // prepare does what can be done before the run is on record, and leaves nothing
 // outside its directory. What it fails with is for launch to say: until the run
 // is on record, its directory is the worker's too, and is not removed.
-func prepare(dir string, o *Order, own *Group) *supervised {
-	t := &supervised{cgroup: o.Cgroup, own: own}
+func (t *supervised) prepare(dir string, o *Order) {
+	t.cgroup = o.Cgroup
 	for _, name := range [...]string{StartedFile, ExitFile} {
 		if t.unprepared = reserveRecord(dir, name); t.unprepared != nil {
-			return t
+			return
 		}
 	}
 	if t.out, t.unprepared = NewLogWriter(dir, o.LogSize, o.LogFiles); t.unprepared == nil {
 		t.command, t.unprepared = newCommand(o)
 	}
-	return t
 }
 
 // launch starts the task and puts it on record.
@@ -162,7 +210,7 @@ func (t *supervised) launch(dir string) error {
 	}
 	// Not fsynced: a crash of the machine, which alone could lose it, ends
 	// the task too.
-	if err := WriteRecord(dir, StartedFile, t.started, false); err != nil {
+	if err := WriteRecord(dir, StartedFile, t.started.AppendJSON(nil), false); err != nil {
 		t.killEverything()
 		return err
 	}
@@ -173,7 +221,7 @@ func (t *supervised) launch(dir string) error {
 // kills; without it an exit code is lost. It takes a privilege to do, and the
 // task, which has been started, does not inherit it.
 func protectFromOOM() {
-	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-900"), 0)
+	_ = control("/proc/self/oom_score_adj", "-900")
 }
 
 // finish waits for the end of the run and puts it on record.
@@ -181,18 +229,18 @@ func (t *supervised) finish(dir string) error {
 	status := t.reapAll()
 	at := time.Now()
 	outputErr := t.out.Wait(outputGrace)
-	record := Exit{Version: RecordVersion, Time: at, OOMKilled: t.cgroup.OOMKilled()}
+	record := Exit{Version: RecordVersion, Time: at.UTC(), OOMKilled: t.cgroup.OOMKilled()}
 	code := ExitCode(status)
 	record.Code = &code
 	switch {
 	case record.OOMKilled:
 		record.Error = "the kernel killed a process of it for want of memory"
 	case status.Signaled():
-		record.Error = fmt.Sprintf("killed by signal %d (%s)", int(status.Signal()), unix.SignalName(status.Signal()))
+		record.Error = "killed by signal " + strconv.Itoa(int(status.Signal())) + " (" + signalName(status.Signal()) + ")"
 	case outputErr != nil:
 		record.Error = outputErr.Error()
 	}
-	if err := WriteRecord(dir, ExitFile, record, true); err != nil {
+	if err := WriteRecord(dir, ExitFile, record.AppendJSON(nil), true); err != nil {
 		// Without an exit record the run counts as lost; supervisor.log says
 		// why.
 		return errors.Join(err, t.cgroup.Remove())
@@ -201,7 +249,7 @@ func (t *supervised) finish(dir string) error {
 }
 
 // ExitCode is the status as a shell has it: 128+n for a signal n.
-func ExitCode(status unix.WaitStatus) int {
+func ExitCode(status syscall.WaitStatus) int {
 	if status.Signaled() {
 		return 128 + int(status.Signal())
 	}
@@ -210,28 +258,28 @@ func ExitCode(status unix.WaitStatus) int {
 
 // awaitRun waits, in the supervisor, for the run that assign names. There is
 // none, and dir is empty, where the worker ends or has no use for it.
-func awaitRun() (dir string, log, lock *os.File, err error) {
-	name, rights := make([]byte, unix.PathMax), make([]byte, unix.CmsgSpace(2*4))
-	n, m, _, _, err := unix.Recvmsg(int(os.Stdin.Fd()), name, rights, unix.MSG_CMSG_CLOEXEC)
-	for errors.Is(err, unix.EINTR) {
-		n, m, _, _, err = unix.Recvmsg(int(os.Stdin.Fd()), name, rights, unix.MSG_CMSG_CLOEXEC)
+func awaitRun() (dir string, log, lock int, err error) {
+	name, rights := make([]byte, syscall.PathMax), make([]byte, syscall.CmsgSpace(2*4))
+	n, m, _, _, err := syscall.Recvmsg(orderFD, name, rights, syscall.MSG_CMSG_CLOEXEC)
+	for errors.Is(err, syscall.EINTR) {
+		n, m, _, _, err = syscall.Recvmsg(orderFD, name, rights, syscall.MSG_CMSG_CLOEXEC)
 	}
 	if err != nil || n == 0 {
-		return "", nil, nil, err
+		return "", -1, -1, err
 	}
-	messages, err := unix.ParseSocketControlMessage(rights[:m])
+	messages, err := syscall.ParseSocketControlMessage(rights[:m])
 	if err != nil {
-		return "", nil, nil, err
+		return "", -1, -1, err
 	}
 	if len(messages) != 1 {
-		return "", nil, nil, errors.New("the run came without its files")
+		return "", -1, -1, errors.New("the run came without its files")
 	}
-	fds, err := unix.ParseUnixRights(&messages[0])
+	fds, err := syscall.ParseUnixRights(&messages[0])
 	if err != nil {
-		return "", nil, nil, err
+		return "", -1, -1, err
 	}
 	if len(fds) != 2 {
-		return "", nil, nil, fmt.Errorf("the run came with %d files", len(fds))
+		return "", -1, -1, errors.New("the run came with " + strconv.Itoa(len(fds)) + " files")
 	}
-	return string(name[:n]), os.NewFile(uintptr(fds[0]), "log"), os.NewFile(uintptr(fds[1]), "lock"), nil
+	return string(name[:n]), fds[0], fds[1], nil
 }

@@ -1,14 +1,12 @@
 package supervise
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -33,7 +31,8 @@ func logName(number int) string { return "output." + strconv.Itoa(number) + ".lo
 
 // ParseLogNumber is the number in the name of a file of output.
 func ParseLogNumber(name string) (int, bool) {
-	number := strings.TrimSuffix(strings.TrimPrefix(name, "output."), ".log")
+	_, rest, _ := cut(name, '.')
+	number, _, _ := cut(rest, '.')
 	n, err := strconv.Atoi(number)
 	return n, err == nil && n > 0 && name == logName(n)
 }
@@ -63,16 +62,22 @@ func NewLogWriter(dir string, size int64, files int) (*LogWriter, error) {
 
 // pipes returns the task's ends of two pipes, and takes what comes out of them
 // until they are closed.
-func (w *LogWriter) pipes() (stdout, stderr *os.File, err error) {
+func (w *LogWriter) pipes() (stdout, stderr int, err error) {
 	for _, stream := range [...]struct {
 		name string
-		end  **os.File
+		end  *int
 	}{{"stdout", &stdout}, {"stderr", &stderr}} {
-		r, end, err := os.Pipe()
-		if err != nil {
-			return nil, nil, fmt.Errorf("the task's %s: %w", stream.name, err)
+		var ends [2]int
+		err := syscall.Pipe2(ends[:], syscall.O_CLOEXEC)
+		if err == nil {
+			// For the poller; the task's end blocks.
+			err = syscall.SetNonblock(ends[0], true)
 		}
-		*stream.end = end
+		if err != nil {
+			return -1, -1, wrap("the task's "+stream.name, err)
+		}
+		r := os.NewFile(uintptr(ends[0]), stream.name)
+		*stream.end = ends[1]
 		w.readers = append(w.readers, r)
 		w.copies.Go(func() { w.Copy(stream.name, r) })
 	}
@@ -91,7 +96,7 @@ func (w *LogWriter) Wait(grace time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
-		return fmt.Errorf("%d bytes of output were lost: %w", w.dropped, w.err)
+		return wrap(strconv.FormatInt(w.dropped, 10)+" bytes of output were lost", w.err)
 	}
 	return nil
 }
@@ -99,25 +104,24 @@ func (w *LogWriter) Wait(grace time.Duration) error {
 // Copy turns one stream into records until it ends.
 func (w *LogWriter) Copy(stream string, r io.Reader) {
 	buffer := make([]byte, 0, MaxLine)
-	var records bytes.Buffer
+	var records, prefix []byte
 	for {
 		n, err := r.Read(buffer[len(buffer):MaxLine])
 		rest := buffer[:len(buffer)+n]
-		prefix := time.Now().UTC().Format(logTime) + " " + stream
-		records.Reset()
-		for {
-			line, after, found := bytes.Cut(rest, []byte{'\n'})
-			if !found {
-				break
+		prefix = append(time.Now().UTC().AppendFormat(prefix[:0], logTime), ' ')
+		prefix = append(prefix, stream...)
+		records = records[:0]
+		for end := 0; end < len(rest); end++ {
+			if rest[end] == '\n' {
+				records = appendLine(records, prefix, 'F', rest[:end])
+				rest, end = rest[end+1:], -1
 			}
-			writeLine(&records, prefix, "F", line)
-			rest = after
 		}
 		if len(rest) == MaxLine || (err != nil && len(rest) > 0) {
-			writeLine(&records, prefix, "P", rest)
+			records = appendLine(records, prefix, 'P', rest)
 			rest = nil
 		}
-		w.write(records.Bytes())
+		w.write(records)
 		buffer = buffer[:copy(buffer[:MaxLine], rest)]
 		if err != nil {
 			return // EOF, or the deadline of Wait
@@ -125,13 +129,9 @@ func (w *LogWriter) Copy(stream string, r io.Reader) {
 	}
 }
 
-func writeLine(to *bytes.Buffer, prefix, tag string, text []byte) {
-	to.WriteString(prefix)
-	to.WriteByte(' ')
-	to.WriteString(tag)
-	to.WriteByte(' ')
-	to.Write(text)
-	to.WriteByte('\n')
+func appendLine(to, prefix []byte, tag byte, text []byte) []byte {
+	to = append(append(to, prefix...), ' ', tag, ' ')
+	return append(append(to, text...), '\n')
 }
 
 // write appends whole records. A task is never held up by a full disk: what

@@ -2,12 +2,9 @@ package supervise
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // Stat is what /proc/<pid>/stat says of a process.
@@ -20,15 +17,16 @@ type Stat struct {
 // ReadStat reads it. It is not left to procfs, whose initialisation takes longer
 // than that of all that a supervisor needs.
 func ReadStat(pid int) (Stat, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	path := "/proc/" + strconv.Itoa(pid) + "/stat"
+	text, err := readFile(path)
 	if err != nil {
 		return Stat{}, err
 	}
 	// The name, in parentheses, may have anything in it.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	fields := fields(string(text[lastByte(string(text), ')')+1:]))
 	const session, start = 3, 19 // fields 6 and 22; the first is 3, the state
 	if len(fields) <= start {
-		return Stat{}, fmt.Errorf("/proc/%d/stat is %q", pid, text)
+		return Stat{}, errors.New(path + " is " + strconv.Quote(string(text)))
 	}
 	stat := Stat{PID: pid, Zombie: fields[0] == "Z"}
 	var errs [3]error
@@ -36,7 +34,7 @@ func ReadStat(pid int) (Stat, error) {
 	stat.Session, errs[1] = strconv.Atoi(fields[session])
 	stat.Start, errs[2] = strconv.ParseUint(fields[start], 10, 64)
 	if err := errors.Join(errs[:]...); err != nil {
-		return Stat{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+		return Stat{}, wrap(path, err)
 	}
 	return stat, nil
 }
@@ -91,7 +89,7 @@ func killDescendants(root int) {
 	}
 	for _, stat := range Descendants(root, all) {
 		if p, err := stat.Open(); err == nil {
-			_ = p.Signal(unix.SIGKILL)
+			_ = p.Signal(syscall.SIGKILL)
 			_ = p.Close()
 		}
 	}

@@ -2,20 +2,18 @@ package supervise
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"strings"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // supervised is the task, as its supervisor has it.
 type supervised struct {
 	cgroup     *Group
 	own        *Group // the supervisor's, on v1
+	bootID     string
 	out        *LogWriter
 	command    *command // until it has been started
 	unprepared error    // why it cannot be
@@ -35,18 +33,17 @@ func (t *supervised) start() error {
 		t.killEverything()
 	}
 	if err != nil {
-		return fmt.Errorf("the command %q cannot be started: %w", cmd.args[0], Plain(err))
+		return wrap("the command "+strconv.Quote(cmd.args[0])+" cannot be started", Plain(err))
 	}
-	bootID, err := BootID()
-	start, errStart := StartTime(pid)
-	if err := errors.Join(err, errStart); err != nil {
+	start, err := StartTime(pid)
+	if err != nil {
 		t.killEverything()
 		return err
 	}
 	t.started = Started{
 		Version: RecordVersion,
-		Task:    Identity{BootID: bootID, PID: pid, Start: start},
-		Time:    time.Now(),
+		Task:    Identity{BootID: t.bootID, PID: pid, Start: start},
+		Time:    time.Now().UTC(),
 	}
 	// The supervisor holds no file system but that of its records.
 	return os.Chdir("/")
@@ -55,26 +52,24 @@ func (t *supervised) start() error {
 // fork starts the command with its output piped into the files of output. An
 // error with a PID that is not 0 says that it runs all the same.
 func (t *supervised) fork(cmd *command) (pid int, err error) {
-	null, err := os.Open(os.DevNull)
+	null, err := open(os.DevNull, syscall.O_RDONLY, 0)
 	if err != nil {
 		return 0, err
 	}
-	defer null.Close() //nolint:errcheck // only a handle
+	defer syscall.Close(null) //nolint:errcheck // only a handle
 	stdout, stderr, err := t.out.pipes()
 	if err != nil {
 		return 0, err
 	}
-	cmd.attr.Files = []*os.File{null, stdout, stderr}
-	err = t.cgroup.Start(cmd.attr.Sys, t.own, func() error {
-		child, err := os.StartProcess(cmd.path, cmd.args, &cmd.attr)
-		if err != nil {
-			return err
-		}
-		pid = child.Pid
-		return child.Release() // reap waits for it
+	cmd.attr.Files = []uintptr{uintptr(null), uintptr(stdout), uintptr(stderr)}
+	err = t.cgroup.Start(cmd.attr.Sys, t.own, func() (err error) {
+		// Not os.StartProcess, which would try out first whether there are
+		// pidfds, with a process, and open one: reap waits for the task.
+		pid, err = syscall.ForkExec(cmd.path, cmd.args, &cmd.attr)
+		return err
 	})
 	// The task has its own copies; the pipes end when the last one closes.
-	_, _ = stdout.Close(), stderr.Close()
+	_, _ = syscall.Close(stdout), syscall.Close(stderr)
 	return pid, err
 }
 
@@ -82,25 +77,25 @@ func (t *supervised) fork(cmd *command) (pid int, err error) {
 type command struct {
 	path string
 	args []string
-	attr os.ProcAttr
+	attr syscall.ProcAttr
 }
 
 // newCommand looks the command up as the task would, in its PATH and from its
 // working directory.
 func newCommand(o *Order) (*command, error) {
 	if err := os.Chdir(o.WorkingDir); err != nil {
-		return nil, fmt.Errorf("the working directory %q cannot be entered: %w", o.WorkingDir, Plain(err))
+		return nil, wrap("the working directory "+strconv.Quote(o.WorkingDir)+" cannot be entered", Plain(err))
 	}
 	program, err := lookPath(o.Command[0], Lookup(o.Env, "PATH"))
 	if err != nil {
-		return nil, fmt.Errorf("the command %q cannot be started: %w", o.Command[0], err)
+		return nil, wrap("the command "+strconv.Quote(o.Command[0])+" cannot be started", err)
 	}
 	for _, limit := range o.Limits {
-		if err := unix.Setrlimit(limit.Resource, &unix.Rlimit{Cur: limit.Soft, Max: limit.Hard}); err != nil {
-			return nil, fmt.Errorf("the resource limit %d cannot be set: %w", limit.Resource, err)
+		if err := syscall.Setrlimit(limit.Resource, &syscall.Rlimit{Cur: limit.Soft, Max: limit.Hard}); err != nil {
+			return nil, wrap("the resource limit "+strconv.Itoa(limit.Resource)+" cannot be set", err)
 		}
 	}
-	return &command{path: program, args: o.Command, attr: os.ProcAttr{
+	return &command{path: program, args: o.Command, attr: syscall.ProcAttr{
 		Dir: o.WorkingDir, Env: o.Env,
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Credential: o.Credential},
 	}}, nil
@@ -109,12 +104,12 @@ func newCommand(o *Order) (*command, error) {
 // lookPath finds the program as exec.LookPath does, in a PATH that is not this
 // process' own: os/exec would have more packages initialised before this one.
 func lookPath(name, list string) (string, error) {
-	if strings.Contains(name, "/") {
+	if _, _, is := cut(name, '/'); is {
 		return name, executable(name)
 	}
-	for _, dir := range strings.Split(list, ":") {
+	for dir := range split(list, ':') {
 		// What is found by way of the working directory is not trusted.
-		if program := join(dir, name); strings.HasPrefix(dir, "/") && executable(program) == nil {
+		if program := join(dir, name); hasPrefix(dir, "/") && executable(program) == nil {
 			return program, nil
 		}
 	}
@@ -128,9 +123,9 @@ func executable(name string) error {
 	case err != nil:
 		return Plain(err)
 	case info.IsDir():
-		return unix.EISDIR
+		return syscall.EISDIR
 	case info.Mode()&0o111 == 0:
-		return unix.EACCES
+		return syscall.EACCES
 	}
 	return nil
 }
@@ -139,7 +134,7 @@ func executable(name string) error {
 // it for most programs, or "".
 func Lookup(env []string, name string) string {
 	for i := len(env) - 1; i >= 0; i-- {
-		if key, value, found := strings.Cut(env[i], "="); found && key == name {
+		if key, value, found := cut(env[i], '='); found && key == name {
 			return value
 		}
 	}
@@ -160,9 +155,9 @@ func (t *supervised) obey(signals <-chan os.Signal) {
 	for s := range signals {
 		switch s {
 		case KillSignal:
-			t.signal(unix.SIGKILL)
+			t.signal(syscall.SIGKILL)
 		case StopSignal:
-			t.signal(unix.SIGTERM)
+			t.signal(syscall.SIGTERM)
 		}
 	}
 }
@@ -170,28 +165,28 @@ func (t *supervised) obey(signals <-chan os.Signal) {
 // signal sends the signal to the task's process group, as a terminal would:
 // a shell that waits for a command does not pass signals on. SIGKILL ends the
 // first process of the run, and with it the run.
-func (t *supervised) signal(sig unix.Signal) {
+func (t *supervised) signal(sig syscall.Signal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.reaped {
 		return
 	}
 	pid := t.started.Task.PID
-	_ = unix.Kill(-pid, sig)
+	_ = syscall.Kill(-pid, sig)
 	// Once and not twice: programs take a second signal for impatience.
-	if leads, err := unix.Getpgid(pid); err == nil && leads != pid {
-		_ = unix.Kill(pid, sig)
+	if leads, err := syscall.Getpgid(pid); err == nil && leads != pid {
+		_ = syscall.Kill(pid, sig)
 	}
 }
 
 // reapAll waits for the task, then kills what it has left behind, and returns
 // the task's status once there is no descendant any more.
-func (t *supervised) reapAll() unix.WaitStatus {
-	var status unix.WaitStatus
+func (t *supervised) reapAll() syscall.WaitStatus {
+	var status syscall.WaitStatus
 	for {
 		pid, s, err := t.reap()
 		switch {
-		case errors.Is(err, unix.ECHILD):
+		case errors.Is(err, syscall.ECHILD):
 			return status
 		case err != nil:
 			continue // EINTR
@@ -205,14 +200,14 @@ func (t *supervised) reapAll() unix.WaitStatus {
 
 // reap waits for one child to end. The PID stays taken, and safe to signal,
 // until it is marked as reaped.
-func (t *supervised) reap() (int, unix.WaitStatus, error) {
-	if err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+func (t *supervised) reap() (int, syscall.WaitStatus, error) {
+	if err := awaitChild(); err != nil {
 		return 0, 0, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var status unix.WaitStatus
-	pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+	var status syscall.WaitStatus
+	pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
 	if pid == t.started.Task.PID {
 		t.reaped = true
 	}
@@ -227,8 +222,8 @@ func (t *supervised) killEverything() {
 	_ = t.cgroup.Kill()
 	for {
 		for {
-			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-			if errors.Is(err, unix.ECHILD) {
+			pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+			if errors.Is(err, syscall.ECHILD) {
 				return
 			}
 			if pid <= 0 && err == nil {
@@ -237,6 +232,6 @@ func (t *supervised) killEverything() {
 		}
 		_ = t.cgroup.Kill()
 		killDescendants(os.Getpid())
-		_ = unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		_ = awaitChild()
 	}
 }
