@@ -276,3 +276,33 @@ func TestPlacingPausesWhileTheStoreCannotBeWritten(t *testing.T) {
 		}
 	})
 }
+
+// What did not reach the disk is written again as it was; a stop that is on its
+// way to the disk at that moment is not undone there.
+func TestStopSurvivesTheWritingAgainOfItsTask(t *testing.T) {
+	const saving = 30 * time.Millisecond
+	for offset := time.Duration(0); offset < storeRetry+saving; offset += saving / 2 {
+		t.Run(offset.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, "node-1")
+				w := f.worker("node-1")
+				w.set(func() { w.startDelay = 10 * time.Millisecond })
+				id := f.submit(nil)
+				f.store.setFull(true)
+				f.wait(time.Second) // that it runs cannot be written
+				f.is(id, task.Running, "node-1")
+				w.setCut(true) // so that nothing but the stop changes it
+				f.store.setFull(false)
+				f.store.setDelay(saving)
+				<-time.After(offset)
+				if err := f.Stop(t.Context(), id); err != nil {
+					t.Fatal(err)
+				}
+				f.wait(2 * storeRetry)
+				if !f.store.record(id).StopRequested {
+					t.Error("the stop was accepted and is not on disk")
+				}
+			})
+		})
+	}
+}

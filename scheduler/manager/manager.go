@@ -120,6 +120,7 @@ type Manager struct {
 type entry struct {
 	record *Record // replaced by update, never changed
 	saved  *Record // the last one known to be on disk
+	resent uint    // how often record was handed to the journal once more
 	demand scheduler.Demand
 	key    string // of demand: see appendClassKey
 

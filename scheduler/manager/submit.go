@@ -204,7 +204,7 @@ func (m *Manager) Stop(_ context.Context, id uuid.UUID) error {
 			m.mu.Unlock()
 			return err
 		}
-		base := e.record
+		base, resent := e.record, e.resent
 		next := stopped(base)
 		if next == nil && e.saved == base {
 			m.mu.Unlock()
@@ -220,15 +220,16 @@ func (m *Manager) Stop(_ context.Context, id uuid.UUID) error {
 		if err := saved.wait(); err != nil {
 			return unavailable(err)
 		}
-		if m.publishStop(e, base, next) {
+		if m.publishStop(e, base, resent, next) {
 			return nil
 		}
 	}
 }
 
-// publishStop makes a saved stop true, unless the task has changed meanwhile:
-// then the disk may have that change without the stop.
-func (m *Manager) publishStop(e *entry, base, next *Record) bool {
+// publishStop makes a saved stop true, unless the task has changed meanwhile, or
+// was handed to the journal once more: then the disk may have it without the
+// stop.
+func (m *Manager) publishStop(e *entry, base *Record, resent uint, next *Record) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e.record != base {
@@ -236,6 +237,9 @@ func (m *Manager) publishStop(e *entry, base, next *Record) bool {
 	}
 	if next == base {
 		return true
+	}
+	if e.resent != resent {
+		return false
 	}
 	e.record, e.saved = next, next
 	m.reindex(e, base, next)

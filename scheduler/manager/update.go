@@ -176,6 +176,7 @@ func (m *Manager) saveAgain() {
 	var changes Changes
 	for id := range m.unsaved {
 		if e := m.tasks[id]; e != nil {
+			e.resent++
 			changes.Tasks = append(changes.Tasks, e.record)
 		}
 	}
