@@ -66,3 +66,21 @@ func TestBatchSharesWhatItRecords(t *testing.T) {
 		t.Errorf("a batch of 1,000 allocates %v times, want no more than 100", got)
 	}
 }
+
+// Writing an outcome out for the store takes the bytes, and memory for two
+// candidates.
+func TestMarshalTakesLittleMemory(t *testing.T) {
+	s := newState(t, "epvm", 20)
+	for i := range 20 {
+		observe(t, s, reading(nodeName(i), 1))
+	}
+	made := s.Decide(at(2), demand(1, 0.5, gib), 1)
+	got := testing.AllocsPerRun(100, func() {
+		if _, err := made.MarshalBinary(); err != nil {
+			t.Error(err)
+		}
+	})
+	if got > 2 {
+		t.Errorf("it allocates %v times, want no more than 2", got)
+	}
+}

@@ -144,19 +144,19 @@ func (e *coder) text(v *string) {
 	}
 	head := uint64(2*len(short) + packed)
 	e.whole(&head)
-	if e.reading && head/2 > uint64(len(e.data)) {
+	if !e.reading {
+		e.data = append(e.data, short...)
+		return
+	}
+	if head/2 > uint64(len(e.data)) {
 		e.fail()
 		return
 	}
 	read := make([]byte, head/2)
-	copy(read, short)
 	e.raw(read)
-	switch {
-	case !e.reading:
-	case head&1 == 1:
-		*v = unpacker.Replace(string(read))
-	default:
-		*v = string(read)
+	*v = string(read)
+	if head&1 == 1 {
+		*v = unpacker.Replace(*v)
 	}
 }
 
@@ -186,9 +186,8 @@ func (e *coder) float(v *float64, like float64) {
 		after := bits.TrailingZeros64(diff) / 8
 		length := (bits.Len64(diff)+7)/8 - after
 		e.data = append(e.data, byte(length<<4|after))
-		for i := range length {
-			e.data = append(e.data, byte(diff>>(8*(after+i))))
-		}
+		end := len(e.data) + length
+		e.data = binary.LittleEndian.AppendUint64(e.data, diff>>(8*after))[:end]
 		return
 	}
 	e.raw(head[:])

@@ -21,14 +21,19 @@ const (
 	leastRefusal      = 8
 )
 
+// mostlyEnough is as many bytes as few decisions take more than.
+const mostlyEnough = 512
+
+// newWriter returns a coder that has written the version.
+func newWriter() coder {
+	return coder{data: append(make([]byte, 0, mostlyEnough), encodingVersion), version: encodingVersion}
+}
+
 // MarshalBinary returns the compact form.
 func (d *Decision) MarshalBinary() ([]byte, error) {
-	e := coder{data: make([]byte, 0, 1024), version: encodingVersion}
-	e.data = append(e.data, encodingVersion)
-	if err := e.decision(d); err != nil {
-		return nil, err
-	}
-	return e.data, nil
+	e := newWriter()
+	e.decision(d)
+	return e.data, e.err
 }
 
 // UnmarshalBinary reads the compact form.
@@ -38,8 +43,8 @@ func (d *Decision) UnmarshalBinary(data []byte) error {
 	}
 	e := coder{data: data[1:], reading: true, version: data[0]}
 	var read Decision
-	if err := e.decision(&read); err != nil {
-		return err
+	if e.decision(&read); e.err != nil {
+		return e.err
 	}
 	if len(e.data) > 0 {
 		return fmt.Errorf("a decision with %d bytes too many", len(e.data))
@@ -48,7 +53,22 @@ func (d *Decision) UnmarshalBinary(data []byte) error {
 	return nil
 }
 
-func (e *coder) decision(d *Decision) error {
+func (e *coder) decision(d *Decision) {
+	e.head(d)
+	n := e.length(len(d.Candidates), leastCandidate)
+	if e.reading && n > 0 {
+		d.Candidates = make([]Candidate, n)
+	}
+	before := new(Candidate)
+	for i := range d.Candidates {
+		e.candidate(&d.Candidates[i], before)
+		before = &d.Candidates[i]
+	}
+	e.refused(d)
+}
+
+// head is what stands before the candidates.
+func (e *coder) head(d *Decision) {
 	e.id(&d.Task)
 	e.time(&d.Time)
 	e.text(&d.Policy)
@@ -64,23 +84,17 @@ func (e *coder) decision(d *Decision) error {
 	e.count(&d.Passed)
 	e.optional(&d.OldestReading, Figure{})
 	e.optional(&d.NewestReading, Figure{})
-	n := e.length(len(d.Candidates), leastCandidate)
-	if e.reading && n > 0 {
-		d.Candidates = make([]Candidate, n)
-	}
-	var before Candidate
-	for i := range d.Candidates {
-		e.candidate(&d.Candidates[i], &before)
-		before = d.Candidates[i]
-	}
-	n = e.length(len(d.Refused), leastRefusalCount)
+}
+
+// refused is what stands after them.
+func (e *coder) refused(d *Decision) {
+	n := e.length(len(d.Refused), leastRefusalCount)
 	if e.reading && n > 0 {
 		d.Refused = make([]RefusalCount, n)
 	}
 	for i := range d.Refused {
 		e.refusalCount(&d.Refused[i])
 	}
-	return e.err
 }
 
 // candidate is written by what is different from the one before.
@@ -157,7 +171,7 @@ func (e *coder) refusalCount(r *RefusalCount) {
 	if e.reading && n > 0 {
 		r.Examples = make([]Refusal, n)
 	}
-	var before Refusal
+	before := new(Refusal)
 	for i := range r.Examples {
 		x := &r.Examples[i]
 		e.name(&x.Node)
@@ -173,6 +187,6 @@ func (e *coder) refusalCount(r *RefusalCount) {
 		e.float(&x.There, before.There)
 		e.float(&x.Promised, before.Promised)
 		e.text(&x.Reason)
-		before = *x
+		before = x
 	}
 }

@@ -9,8 +9,8 @@ import (
 func TestDecisionsOfTheFirstVersionAreRead(t *testing.T) {
 	made := Decision{Node: "n", Candidates: []Candidate{{Node: "n", Inputs: Inputs{MemoryLimit: 7, MemorySquares: 5, DiskLimit: 9, Tasks: 3}}}}
 	e := coder{data: []byte{1}, version: 1}
-	if err := e.decision(&made); err != nil {
-		t.Fatal(err)
+	if e.decision(&made); e.err != nil {
+		t.Fatal(e.err)
 	}
 	var back Decision
 	if err := back.UnmarshalBinary(e.data); err != nil {

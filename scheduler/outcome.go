@@ -63,25 +63,53 @@ type candidate struct {
 // Decision writes the outcome out: the same figures, whenever it is done.
 func (o Outcome) Decision() Decision {
 	var d Decision
-	o.write(&d, make([]Candidate, len(o.shown)), make([]Component, len(o.shown)*len(o.common.rules.scorers)))
+	o.head(&d)
+	if len(o.shown) == 0 {
+		return d
+	}
+	each := len(o.common.rules.scorers)
+	components := make([]Component, len(o.shown)*each)
+	d.Candidates = make([]Candidate, len(o.shown))
+	for i := range d.Candidates {
+		d.Candidates[i].Components = components[i*each : (i+1)*each : (i+1)*each]
+		o.common.describe(&o.shown[i], &d.Candidates[i])
+	}
 	return d
 }
 
 // MarshalBinary returns the compact form of the decision.
 func (o Outcome) MarshalBinary() ([]byte, error) {
 	var d Decision
-	var candidates [Shown]Candidate
-	var components [2 * Shown]Component
-	room := components[:]
-	if most := len(o.shown) * len(o.common.rules.scorers); most > len(room) {
-		room = make([]Component, most)
-	}
-	o.write(&d, candidates[:len(o.shown)], room)
-	return d.MarshalBinary()
+	o.head(&d)
+	e := newWriter()
+	e.head(&d)
+	o.candidates(&e)
+	e.refused(&d)
+	return e.data, e.err
 }
 
-// write writes the outcome out; its candidates and their components into these.
-func (o Outcome) write(d *Decision, candidates []Candidate, components []Component) {
+// candidates writes them, in memory for no more than one and the one before.
+func (o Outcome) candidates(e *coder) {
+	var two struct { // in one piece
+		candidates [2]Candidate
+		components [2]Component
+	}
+	each, components := len(o.common.rules.scorers), two.components[:]
+	if each > 1 {
+		components = make([]Component, 2*each)
+	}
+	e.length(len(o.shown), leastCandidate)
+	for i := range o.shown {
+		at := i % 2
+		one, before := &two.candidates[at], &two.candidates[1-at]
+		one.Components = components[at*each : (at+1)*each]
+		o.common.describe(&o.shown[i], one)
+		e.candidate(one, before)
+	}
+}
+
+// head writes out all but the candidates.
+func (o Outcome) head(d *Decision) {
 	c := o.common
 	d.Task, d.Time, d.Policy, d.Seed = o.Task, o.Time, c.rules.policy, c.seed
 	d.Requests, d.CpuPredicted, d.CpuVariance = c.requests, c.expects.mean, c.expects.variance
@@ -92,15 +120,6 @@ func (o Outcome) write(d *Decision, candidates []Candidate, components []Compone
 	if c.newest >= c.oldest {
 		d.OldestReading = FigureOf(max(0, c.now-c.oldest).Seconds())
 		d.NewestReading = FigureOf(max(0, c.now-c.newest).Seconds())
-	}
-	if len(candidates) == 0 {
-		return
-	}
-	each := len(c.rules.scorers)
-	d.Candidates = candidates
-	for i := range candidates {
-		candidates[i].Components = components[i*each : (i+1)*each : (i+1)*each]
-		c.describe(&o.shown[i], &candidates[i])
 	}
 }
 
