@@ -168,6 +168,34 @@ func FuzzLogs(f *testing.F) {
 	})
 }
 
+// A file of output is there once there is output; who follows has not to wait for it.
+func TestOutputIsFollowedFromBeforeItsFirstLine(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	path := fifo(t, rt.config.Dir)
+	r := startCommand(t, rt, "sh", "-c", "read go <"+path+"; echo first")
+	all, err := rt.Logs(t.Context(), r.Key, worker.LogOptions{Tail: -1, Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.Close()
+	next, err := rt.Logs(t.Context(), r.Key, worker.LogOptions{Tail: 0, Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	if numbers, err := logNumbers(filepath.Join(rt.runs, r.Key.String())); err != nil || len(numbers) > 0 {
+		t.Errorf("before any output there are the files %v, %v", numbers, err)
+	}
+	if err := os.WriteFile(path, []byte("go\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for name, l := range map[string]io.Reader{"all": all, "what is next": next} {
+		if got, err := io.ReadAll(l); err != nil || string(got) != "first\n" {
+			t.Errorf("who follows %s reads %q, %v", name, got, err)
+		}
+	}
+}
+
 // What a task writes comes back byte for byte, however it is cut.
 func FuzzOutputComesBack(f *testing.F) {
 	f.Add([]byte("a\nb"), 1)
@@ -175,10 +203,7 @@ func FuzzOutputComesBack(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("long"), supervise.MaxLine), 100)
 	f.Fuzz(func(t *testing.T, text []byte, size int) {
 		dir := t.TempDir()
-		w, err := supervise.NewLogWriter(dir, int64(uint16(size))+256, 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w := supervise.NewLogWriter(dir, int64(uint16(size))+256, 1<<20)
 		w.Copy("stdout", bytes.NewReader(text))
 		if err := w.Wait(0); err != nil {
 			t.Fatal(err)

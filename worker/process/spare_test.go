@@ -130,3 +130,37 @@ func TestSpareThatIsKilledWithItsOrder(t *testing.T) {
 		t.Errorf("it began %q, %v", text, err)
 	}
 }
+
+// A supervisor is not ended by what people and terminals send, and its task is
+// started with none of that ignored.
+func TestStraySignalsDoNotEndASupervisor(t *testing.T) {
+	rt := newRuntime(t, Config{})
+	path := fifo(t, rt.config.Dir)
+	r := startCommand(t, rt, "sh", "-c", "read go <"+path+"; exit 7")
+	strays := []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR2, unix.SIGALRM, unix.SIGWINCH, unix.SIGPIPE}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pidOf(t, r)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "SigIgn:")
+	var ignored uint64
+	if _, err := fmt.Sscanf(rest, "%x", &ignored); err != nil {
+		t.Fatal(err)
+	}
+	for _, stray := range append(strays, supervise.StopSignal, supervise.KillSignal) {
+		if ignored>>(stray-1)&1 != 0 {
+			t.Errorf("the task ignores %s", unix.SignalName(stray))
+		}
+	}
+	for _, stray := range strays {
+		if err := rt.find(r.Key).supervisor.Signal(stray); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, []byte("go\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if exit := wait(t, rt, r.Key); code(exit) != "7" {
+		t.Errorf("ended with %s, %q; want 7", code(exit), exit.Error)
+	}
+}

@@ -39,11 +39,18 @@ func init() {
 	if len(os.Args) != 1 || os.Args[0] != Name {
 		return
 	}
-	if err := supervise(); err != nil {
-		_, _ = os.Stderr.WriteString(err.Error() + "\n")
-		os.Exit(1)
-	}
-	os.Exit(0)
+	// Not here: this goroutine has the first thread to itself while packages are
+	// initialised, so that each word between it and another would be one between
+	// threads; and the first thread must not enter the task's cgroup, since the
+	// memory of the process would be charged there.
+	go func() {
+		if err := supervise(); err != nil {
+			_, _ = os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}()
+	select {}
 }
 
 // supervise runs one task from its order to its exit record.
@@ -55,8 +62,9 @@ func supervise() error {
 		return wrap("orphans of the task cannot be adopted", err)
 	}
 	// Caught and not ignored: an ignored signal would stay ignored in the task.
+	// Those that are not here do nothing to a program of Go.
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1)
 	// For people who look at ps and top, which would show "exe". From here on no
 	// stray signal ends it.
 	_ = control("/proc/self/comm", Name)
@@ -184,9 +192,8 @@ func (t *supervised) prepare(dir string, o *Order) {
 			return
 		}
 	}
-	if t.out, t.unprepared = NewLogWriter(dir, o.LogSize, o.LogFiles); t.unprepared == nil {
-		t.command, t.unprepared = newCommand(o)
-	}
+	t.out = NewLogWriter(dir, o.LogSize, o.LogFiles)
+	t.command, t.unprepared = newCommand(o)
 }
 
 // launch starts the task and puts it on record.
@@ -194,18 +201,10 @@ func (t *supervised) launch(dir string) error {
 	if t.unprepared != nil {
 		return t.unprepared
 	}
-	// A goroutine whose thread starts the task and then stays: the task is
-	// killed when that thread ends (PR_SET_PDEATHSIG), with the process. The
-	// caller keeps the process' first thread, which must not enter the task's
-	// cgroup: its memory would be charged there.
+	// The thread that starts the task stays: the task is killed when it ends
+	// (PR_SET_PDEATHSIG), with the process.
 	runtime.LockOSThread()
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		started <- t.start()
-		select {}
-	}()
-	if err := <-started; err != nil {
+	if err := t.start(); err != nil {
 		return err
 	}
 	// Not fsynced: a crash of the machine, which alone could lose it, ends

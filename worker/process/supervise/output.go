@@ -47,17 +47,17 @@ type LogWriter struct {
 	copies  sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
-	file    *os.File
+	file    *os.File   // nil before the first record
 	number  int
 	written int64
 	err     error // the first failure; output is dropped from then on until a write succeeds
 	dropped int64 // bytes
 }
 
-// NewLogWriter writes into the directory, which has none of its files yet.
-func NewLogWriter(dir string, size int64, files int) (*LogWriter, error) {
-	w := &LogWriter{dir: dir, size: size, files: files}
-	return w, w.next()
+// NewLogWriter writes into the directory, which has none of its files yet. The
+// first is made for the first record, so that no start waits for it.
+func NewLogWriter(dir string, size int64, files int) *LogWriter {
+	return &LogWriter{dir: dir, size: size, files: files}
 }
 
 // pipes returns the task's ends of two pipes, and takes what comes out of them
@@ -142,7 +142,7 @@ func (w *LogWriter) write(records []byte) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.written > 0 && w.written+int64(len(records)) > w.size {
+	if w.file == nil || w.written > 0 && w.written+int64(len(records)) > w.size {
 		if err := w.next(); err != nil {
 			w.lose(len(records), err)
 			return

@@ -10,16 +10,13 @@ import (
 
 func TestLogWriterDropsWhatADiskRefuses(t *testing.T) {
 	dir := t.TempDir()
-	w, err := NewLogWriter(dir, 1<<20, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := w.file
+	w := NewLogWriter(dir, 1<<20, 2)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Copy("stdout", strings.NewReader("kept\n"))
+	good := w.file
 	w.file = full
 	w.Copy("stdout", strings.NewReader("lost\n"))
 	w.file = good
