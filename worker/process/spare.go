@@ -114,9 +114,8 @@ func (rt *Runtime) forkSupervisor() (_ *newSupervisor, err error) {
 	s.answer, files = answer, append(files, answerW)
 	s.cmd = &exec.Cmd{
 		Path: rt.config.program, Args: []string{supervise.Name}, Dir: "/",
-		// One thread of Go code is enough for a supervisor, and starts sooner;
-		// its cgroup need not be asked how many there may be.
-		Env:   []string{"GOMAXPROCS=1", "GODEBUG=containermaxprocs=0"},
+		// One thread of Go code is enough for a supervisor, and starts sooner.
+		Env:   []string{"GOMAXPROCS=1"},
 		Stdin: files[0], ExtraFiles: []*os.File{answerW},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
