@@ -61,8 +61,15 @@ func readBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// Unmarshal reads exactly one JSON value. The error is an [*Error].
+// Unmarshal reads exactly one JSON value into v, which is zero. The error is an
+// [*Error].
 func Unmarshal(body []byte, v any, lenient bool) error {
+	if event, ok := v.(*task.Event); ok {
+		if readEvent(body, event) {
+			return nil
+		}
+		*event = task.Event{}
+	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if !lenient {
 		dec.DisallowUnknownFields()

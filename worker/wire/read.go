@@ -52,6 +52,34 @@ func readTasks(text []byte) (tasks []*task.Task, ok bool) {
 	return tasks, r.ok && isBlank(r.text)
 }
 
+// readEvent reads an event that is all of the text.
+func readEvent(text []byte, e *task.Event) bool {
+	*e = task.Event{}
+	r := reader{text: text, ok: true}
+	r.expect('{')
+	hasTask := false // a second one would say more of the first
+	for more := r.ok; more; more = r.ok && r.next('}') {
+		name := r.quoted()
+		r.expect(':')
+		switch string(name) {
+		case "ID":
+			r.id(&e.ID)
+		case "State":
+			r.state(&e.State)
+		case "Timestamp":
+			r.time(&e.Timestamp)
+		case "Task":
+			if r.ok = r.ok && !hasTask; r.ok {
+				r.text, r.ok = CutTask(r.text, &e.Task)
+				hasTask = true
+			}
+		default:
+			r.ok = false
+		}
+	}
+	return r.ok && isBlank(r.text)
+}
+
 // isBlank reports whether nothing but an end of line is left.
 func isBlank(text []byte) bool { return len(text) == 0 || string(text) == "\n" }
 

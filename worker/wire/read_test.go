@@ -13,12 +13,18 @@ import (
 	"cube/worker/task"
 )
 
-// sameTask holds what is read without reflection against encoding/json, which
-// refuses what there is not; it reports whether it was read.
+// sameTask holds a task that is read without reflection against encoding/json.
 func sameTask(t *testing.T, text []byte) bool {
 	t.Helper()
-	var got, want task.Task
-	if !readTask(text, &got) {
+	return sameRead(t, text, readTask)
+}
+
+// sameRead holds what is read without reflection against encoding/json, which
+// refuses what there is not; it reports whether it was read.
+func sameRead[T any](t *testing.T, text []byte, read func([]byte, *T) bool) bool {
+	t.Helper()
+	var got, want T
+	if !read(text, &got) {
 		return false
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -89,9 +95,35 @@ func TestTheReaderGivesUp(t *testing.T) {
 	}
 }
 
+const plainEvent = `{"ID":"f9de1b85-98ba-4bdf-aeb5-da4e0000c350","State":"running","Timestamp":"2026-11-25T12:13:11.968123456Z","Task":` + plainTask + `}`
+
+func TestEventsAreRead(t *testing.T) {
+	for text, plain := range map[string]bool{
+		plainEvent: true, `{"Task":{"Cpu":1}}` + "\n": true, `{"State":"completed"}`: true,
+		`{"Task":{}}`: false, `{"Task":{"Cpu":1}`: false, `{"Task":null}`: false, `{"TaskID":""}`: false, plainEvent + "x": false, `{"Task":`: false, `{}`: false,
+		`{"Task":{"Cpu":1},"Task":{"Name":"a"}}`: false,
+	} {
+		if read := sameRead(t, []byte(text), readEvent); read != plain {
+			t.Errorf("%s: read %v, want %v", text, read, plain)
+		}
+	}
+	var event, want task.Event
+	spaced := strings.ReplaceAll(plainEvent, ",", ", ")
+	if err := json.Unmarshal([]byte(plainEvent), &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := Unmarshal([]byte(spaced), &event, false); err != nil || !reflect.DeepEqual(event, want) {
+		t.Errorf("read as %+v, %v", event, err)
+	}
+}
+
 func FuzzReadTask(f *testing.F) {
 	f.Add([]byte(plainTask))
-	f.Fuzz(func(t *testing.T, text []byte) { sameTask(t, text) })
+	f.Add([]byte(plainEvent))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		sameTask(t, text)
+		sameRead(t, text, readEvent)
+	})
 }
 
 // An answer reads the same whichever way it is written.

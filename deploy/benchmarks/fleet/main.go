@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -79,6 +80,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(300) // what the workers and clients take, the manager has not
 	if command == hold.FullCommand() {
 		return measureHold(ctx, c, out)
 	}

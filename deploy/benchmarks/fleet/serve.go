@@ -123,8 +123,8 @@ func (w *worker) serveSubmit(r *http.Request, a *answer) error {
 		return wire.New(wire.CodeBadRequest, "%v", err)
 	}
 	var event task.Event
-	if err := json.Unmarshal(body, &event); err != nil {
-		return wire.New(wire.CodeBadRequest, "%v", err)
+	if err := wire.Unmarshal(body, &event, true); err != nil {
+		return err
 	}
 	text, created, err := w.submit(&event)
 	if err != nil {
