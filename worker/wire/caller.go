@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 
 	"cube/worker/task"
 )
@@ -114,27 +113,21 @@ func (c *Caller) Ask(ctx context.Context, r Request, v any) (http.Header, error)
 	if v == nil {
 		return answer.Header, nil
 	}
-	if err := readAnswer(answer.Body, v); err != nil {
+	if err := readAnswer(answer, v); err != nil {
 		return nil, fmt.Errorf("the %s's answer to %s %s cannot be read: %w", c.peer, r.Method, r.Path, err)
 	}
 	return answer.Header, nil
 }
 
-// bodies are buffers for answers; keepBody is the largest that is kept.
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-const keepBody = 64 << 10
+// maxGrow is how much memory an answer is given for its word alone that it is
+// that long.
+const maxGrow = 64 << 10
 
 // readAnswer reads an answer's JSON into v.
-func readAnswer(from io.Reader, v any) error {
-	body := bodies.Get().(*bytes.Buffer)
-	body.Reset()
-	defer func() {
-		if body.Cap() <= keepBody {
-			bodies.Put(body)
-		}
-	}()
-	if _, err := body.ReadFrom(io.LimitReader(from, maxAnswer)); err != nil {
+func readAnswer(answer *http.Response, v any) error {
+	var body bytes.Buffer
+	body.Grow(int(min(max(answer.ContentLength, 0)+bytes.MinRead, maxGrow)))
+	if _, err := body.ReadFrom(io.LimitReader(answer.Body, maxAnswer)); err != nil {
 		return err
 	}
 	switch v := v.(type) {
@@ -149,7 +142,7 @@ func readAnswer(from io.Reader, v any) error {
 			return nil
 		}
 	}
-	return json.NewDecoder(body).Decode(v)
+	return json.NewDecoder(&body).Decode(v)
 }
 
 // closeBody reads the little that may be left, so that the connection can

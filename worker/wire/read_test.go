@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -154,7 +155,7 @@ func TestAnswersAreRead(t *testing.T) {
 	}
 	for text, good := range map[string]bool{plainTask + "\n": true, spaced: true, plainTask[:50]: false, "": false} {
 		var got task.Task
-		if err := readAnswer(strings.NewReader(text), &got); (err == nil) != good || (good && !reflect.DeepEqual(got, want)) {
+		if err := readAnswer(&http.Response{Body: io.NopCloser(strings.NewReader(text))}, &got); (err == nil) != good || (good && !reflect.DeepEqual(got, want)) {
 			t.Errorf("%s is read as %+v, %v", text, got, err)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 // System calls that package syscall lacks. golang.org/x/sys/unix has them all, and
 // would be initialised after most other packages, and this one after it.
 
-// Numbers that are the same on all architectures that Go knows (since Linux 5.0
-// each system call is given one number).
+// Numbers that are the same on all architectures that Go knows but MIPS (since
+// Linux 5.0 each system call is given one number).
 const (
 	sysPidfdSendSignal = 424
 	sysPidfdOpen       = 434
