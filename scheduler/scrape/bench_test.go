@@ -182,10 +182,14 @@ func BenchmarkScrape(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	t := newTarget(Target{Node: "w1", URL: "http://w1:5556"}.withDefaults(), l.sources, slots)
+	l.SetTargets([]Target{{Node: "w1", URL: "http://w1:5556"}})
+	t := l.targets["w1"]
 	b.ReportAllocs()
 	for b.Loop() {
 		l.scrape(b.Context(), t)
+	}
+	if t.memory.layout == nil {
+		b.Error("the page was not read by its layout")
 	}
 	if results == 0 {
 		b.Fatal("nothing was read")
