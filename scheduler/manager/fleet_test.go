@@ -32,8 +32,9 @@ type memStore struct {
 	decisions map[uint64][]byte
 	nodes     map[string][]byte
 	saves     int
-	delay     time.Duration // of a Save
-	full      bool          // a Save fails
+	delay     time.Duration      // of a Save
+	full      bool               // a Save fails
+	refuses   func(Changes) bool // a Save fails of which this is true
 }
 
 func newMemStore() *memStore {
@@ -71,7 +72,7 @@ func (s *memStore) Save(c Changes) error {
 	<-time.After(delay) // fake time: how long a disk takes
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.full {
+	if s.full || (s.refuses != nil && s.refuses(c)) {
 		return errFull
 	}
 	s.saves++

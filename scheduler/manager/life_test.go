@@ -251,6 +251,45 @@ func TestStoreThatCannotBeWrittenChangesNothing(t *testing.T) {
 	})
 }
 
+// Decisions of one batch can be in two transactions. Those of one that failed are
+// taken back, whatever becomes of the other.
+func TestNoWorkerIsToldOfADecisionWhoseTransactionFailed(t *testing.T) {
+	for try := range 5 { // when the first transaction closes is a matter of chance
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet(t, "node-1")
+			var lost []*Record
+			f.store.refuses = func(c Changes) bool {
+				if lost != nil || len(c.Decisions) == 0 {
+					return false
+				}
+				lost = c.Tasks
+				return true
+			}
+			requests := make([]*task.Task, 4*maxHeld)
+			for i := range requests {
+				requests[i] = &task.Task{ID: uuid.New(), Command: []string{"true"}, Cpu: 0.001, Memory: 1 << 20, Disk: 1 << 20}
+			}
+			if _, err := f.SubmitAll(t.Context(), requests); err != nil {
+				t.Fatal(err)
+			}
+			f.wait(storeRetry / 2)
+			told := map[uuid.UUID]bool{}
+			for _, event := range f.worker("node-1").submitted {
+				told[event.Task.ID] = true
+			}
+			for _, record := range lost {
+				if told[record.Task.ID] {
+					t.Fatalf("try %d: the worker was told of a task whose placement is not on disk; %d of %d were lost", try, len(lost), len(requests))
+				}
+			}
+			f.wait(2 * storeRetry)
+			if n := len(f.worker("node-1").submitted); n != len(requests) {
+				t.Errorf("the worker was told of %d tasks in the end, want %d", n, len(requests))
+			}
+		})
+	}
+}
+
 func TestPlacingPausesWhileTheStoreCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)

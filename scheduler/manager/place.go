@@ -24,6 +24,7 @@ type placement struct {
 	e      *entry
 	record *Record // as the decision made it
 	before *Record // as it was while pending
+	saved  *commit // what brings record and decision to disk
 
 	decision *scheduler.Outcome
 }
@@ -50,14 +51,31 @@ func (m *Manager) placeLoop(ctx context.Context) {
 // and hands them to the nodes' queues. It returns false when there was nothing
 // to place.
 func (m *Manager) placeBatch(ctx context.Context) bool {
-	batch, saved := m.decideBatch()
+	batch := m.decideBatch()
 	if len(batch) == 0 {
 		return false
 	}
-	if err := saved.wait(); err != nil {
-		m.takeBack(batch, err)
+	// They may be in several transactions: the journal does not wait.
+	var lost []placement
+	var trouble error
+	kept := batch[:0]
+	for _, p := range batch {
+		if err := p.saved.wait(); err != nil {
+			lost, trouble = append(lost, p), err
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	m.handOver(kept)
+	if trouble != nil {
+		m.takeBack(lost, trouble)
 		return sleep(ctx, storeRetry)
 	}
+	return true
+}
+
+// handOver has the nodes told of decisions that are on disk.
+func (m *Manager) handOver(batch []placement) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.queue.trouble = ""
@@ -66,19 +84,15 @@ func (m *Manager) placeBatch(ctx context.Context) bool {
 			m.enqueue(n, p.e)
 		}
 	}
-	return true
 }
 
-// decideBatch takes up to maxBatch decisions and makes them true in memory. The
-// commit brings them to disk; it is nil when there are none.
-func (m *Manager) decideBatch() ([]placement, *commit) {
-	var (
-		batch []placement
-		saved *commit
-		more  = true
-	)
-	for more && len(batch) < maxBatch {
+// decideBatch takes up to maxBatch decisions, makes them true in memory and has
+// them brought to disk.
+func (m *Manager) decideBatch() []placement {
+	var batch []placement
+	for more := true; more && len(batch) < maxBatch; {
 		m.mu.Lock()
+		first := len(batch)
 		woken := m.wakeClasses()
 		var changes Changes
 		for left := maxHeld; left > 0; {
@@ -102,11 +116,14 @@ func (m *Manager) decideBatch() ([]placement, *commit) {
 			m.rouse(woken)
 		}
 		if len(changes.Tasks) > 0 {
-			saved = m.journal.append(changes)
+			saved := m.journal.append(changes)
+			for i := range batch[first:] {
+				batch[first+i].saved = saved
+			}
 		}
 		m.mu.Unlock()
 	}
-	return batch, saved
+	return batch
 }
 
 // nextAlike returns the next tasks to decide on, up to most that ask for the

@@ -187,6 +187,9 @@ func (h *holding) restart(ctx context.Context) error {
 // loseWorkers lets workers fall silent and measures how long after the node
 // timeout what they ran runs elsewhere.
 func (h *holding) loseWorkers(ctx context.Context) error {
+	if h.config.lose == 0 {
+		return nil
+	}
 	wanted := h.fleet.running()
 	for i := range h.config.lose {
 		h.fleet.workers[i*len(h.fleet.workers)/h.config.lose].lost.Store(true)

@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	hold.Flag("clients", "Connections that submit.").Default("128").IntVar(&c.clients)
 	hold.Flag("window", "Tasks that may be submitted and not running yet.").Default("4096").IntVar(&c.window)
 	hold.Flag("rest", "How long the manager is watched at rest.").Default("30s").DurationVar(&c.rest)
-	hold.Flag("lose", "Workers that are lost at once.").Default("500").IntVar(&c.lose)
+	hold.Flag("lose", "Workers that are lost at once; 0 leaves that out.").Default("500").IntVar(&c.lose)
 	hold.Flag("node-timeout", "The manager's --node.timeout.").Default("30s").DurationVar(&c.nodeTimer)
 
 	command, err := app.Parse(args)
