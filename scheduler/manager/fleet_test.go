@@ -34,6 +34,7 @@ type memStore struct {
 	saves     int
 	delay     time.Duration      // of a Save
 	full      bool               // a Save fails
+	failing   int                // so many more Saves fail
 	refuses   func(Changes) bool // a Save fails of which this is true
 }
 
@@ -72,6 +73,10 @@ func (s *memStore) Save(c Changes) error {
 	<-time.After(delay) // fake time: how long a disk takes
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.failing > 0 {
+		s.failing--
+		return errFull
+	}
 	if s.full || (s.refuses != nil && s.refuses(c)) {
 		return errFull
 	}
@@ -132,6 +137,13 @@ func (s *memStore) setFull(full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.full = full
+}
+
+// failNext has the next Saves fail, so many.
+func (s *memStore) failNext(saves int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = saves
 }
 
 // records are the tasks as they are on disk.

@@ -95,7 +95,7 @@ func runHistory(t *testing.T, seed uint64) {
 // step has one thing happen, and some time pass.
 func (h *history) step() {
 	w := h.worker(h.names[h.rng.IntN(len(h.names))])
-	switch h.rng.IntN(17) {
+	switch h.rng.IntN(18) {
 	case 0, 1, 2, 3, 4:
 		h.submitOne()
 	case 5, 6:
@@ -124,6 +124,8 @@ func (h *history) step() {
 			_ = h.Resume(w.name)
 		}
 	case 16:
+		h.store.failNext(1 + h.rng.IntN(3))
+	case 17:
 		h.wait(time.Duration(h.rng.IntN(90)) * time.Second)
 	}
 	h.wait(time.Duration(h.rng.IntN(2000)) * time.Millisecond)
@@ -195,6 +197,7 @@ func (h *history) exitOne(w *fakeWorker) {
 // heal lets everything work again, and gives it the time it may take.
 func (h *history) heal() {
 	h.store.setFull(false)
+	h.store.failNext(0)
 	h.store.setDelay(0)
 	for _, name := range h.names {
 		w := h.worker(name)
