@@ -139,6 +139,13 @@ func (s *memStore) setFull(full bool) {
 	s.full = full
 }
 
+// setRefuses has those Saves fail of which refuses is true; nil is none.
+func (s *memStore) setRefuses(refuses func(Changes) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuses = refuses
+}
+
 // failNext has the next Saves fail, so many.
 func (s *memStore) failNext(saves int) {
 	s.mu.Lock()

@@ -258,13 +258,13 @@ func TestNoWorkerIsToldOfADecisionWhoseTransactionFailed(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFleet(t, "node-1")
 			var lost []*Record
-			f.store.refuses = func(c Changes) bool {
+			f.store.setRefuses(func(c Changes) bool {
 				if lost != nil || len(c.Decisions) == 0 {
 					return false
 				}
 				lost = c.Tasks
 				return true
-			}
+			})
 			requests := make([]*task.Task, 4*maxHeld)
 			for i := range requests {
 				requests[i] = &task.Task{ID: uuid.New(), Command: []string{"true"}, Cpu: 0.001, Memory: 1 << 20, Disk: 1 << 20}
@@ -274,18 +274,24 @@ func TestNoWorkerIsToldOfADecisionWhoseTransactionFailed(t *testing.T) {
 			}
 			f.wait(storeRetry / 2)
 			told := map[uuid.UUID]bool{}
-			for _, event := range f.worker("node-1").submitted {
-				told[event.Task.ID] = true
-			}
+			w := f.worker("node-1")
+			w.set(func() {
+				for _, event := range w.submitted {
+					told[event.Task.ID] = true
+				}
+			})
+			f.store.setRefuses(nil)
 			for _, record := range lost {
 				if told[record.Task.ID] {
 					t.Fatalf("try %d: the worker was told of a task whose placement is not on disk; %d of %d were lost", try, len(lost), len(requests))
 				}
 			}
 			f.wait(2 * storeRetry)
-			if n := len(f.worker("node-1").submitted); n != len(requests) {
-				t.Errorf("the worker was told of %d tasks in the end, want %d", n, len(requests))
-			}
+			w.set(func() {
+				if n := len(w.submitted); n != len(requests) {
+					t.Errorf("the worker was told of %d tasks in the end, want %d", n, len(requests))
+				}
+			})
 		})
 	}
 }
@@ -320,7 +326,8 @@ func TestPlacingPausesWhileTheStoreCannotBeWritten(t *testing.T) {
 // way to the disk at that moment is not undone there.
 func TestStopSurvivesTheWritingAgainOfItsTask(t *testing.T) {
 	const saving = 30 * time.Millisecond
-	for offset := time.Duration(0); offset < storeRetry+saving; offset += saving / 2 {
+	// What failed is written again about once in storeRetry.
+	for _, offset := range []time.Duration{0, saving / 2, storeRetry / 2, storeRetry - saving/2, storeRetry} {
 		t.Run(offset.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t, "node-1")
