@@ -33,14 +33,10 @@ func writeTagged(w http.ResponseWriter, r *http.Request, v any) error {
 	if err != nil {
 		return err
 	}
-	writeTaggedBody(w, r, append(body, '\n'))
-	return nil
-}
-
-// writeTaggedBody answers 200 with JSON that is at hand as text.
-func writeTaggedBody(w http.ResponseWriter, r *http.Request, body []byte) {
+	body = append(body, '\n')
 	sum := sha256.Sum256(body)
 	if !notModified(w, r, hex.EncodeToString(sum[:8])) {
 		wire.WriteBody(w, http.StatusOK, body)
 	}
+	return nil
 }

@@ -34,7 +34,6 @@ type memStore struct {
 	saves     int
 	delay     time.Duration      // of a Save
 	full      bool               // a Save fails
-	failing   int                // so many more Saves fail
 	refuses   func(Changes) bool // a Save fails of which this is true
 }
 
@@ -73,10 +72,6 @@ func (s *memStore) Save(c Changes) error {
 	<-time.After(delay) // fake time: how long a disk takes
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failing > 0 {
-		s.failing--
-		return errFull
-	}
 	if s.full || (s.refuses != nil && s.refuses(c)) {
 		return errFull
 	}
@@ -148,9 +143,10 @@ func (s *memStore) setRefuses(refuses func(Changes) bool) {
 
 // failNext has the next Saves fail, so many.
 func (s *memStore) failNext(saves int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failing = saves
+	s.setRefuses(func(Changes) bool {
+		saves--
+		return saves >= 0
+	})
 }
 
 // records are the tasks as they are on disk.

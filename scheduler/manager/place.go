@@ -66,7 +66,9 @@ func (m *Manager) placeBatch(ctx context.Context) bool {
 			kept = append(kept, p)
 		}
 	}
-	m.handOver(kept)
+	if len(kept) > 0 {
+		m.handOver(kept)
+	}
 	if trouble != nil {
 		m.takeBack(lost, trouble)
 		return sleep(ctx, storeRetry)
